@@ -1,0 +1,48 @@
+"""Where the program keeps its files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from runbook_tui.foundation.files import make_private_dir
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of one user; `RUNBOOK_HOME` puts all of them under one folder."""
+
+    state: Path
+    config: Path
+
+    @classmethod
+    def default(cls) -> Places:
+        home = os.environ.get("RUNBOOK_HOME")
+        if home:
+            root = Path(home).expanduser().absolute()
+            return cls(root / "state", root / "config")
+        import platformdirs
+
+        return cls(platformdirs.user_state_path("runbook"), platformdirs.user_config_path("runbook"))
+
+    @cached_property
+    def incidents(self) -> Path:
+        """One folder per incident: journal, socket, attachments, report."""
+        return make_private_dir(self.state / "incidents")
+
+    def incident(self, incident: str) -> Path:
+        return self.incidents / incident
+
+
+def shipped(*parts: str) -> Path:
+    """A file or folder that is packaged with the program (`playbooks`, `providers/catalog`).
+
+    In a checkout the playbooks stand at the top of the repository; in a wheel, inside the package.
+    """
+    package = Path(__file__).resolve().parent.parent
+    inside = package.joinpath(*parts)
+    if inside.exists() or parts[0] != "playbooks":
+        return inside
+    return package.parent.parent.joinpath(*parts)

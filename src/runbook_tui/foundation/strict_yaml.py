@@ -21,7 +21,7 @@ MAX_DEPTH = 20
 MAX_NODES = 50_000
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?")  # `010` and `1e5` stay text: ids look like that
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 Path_ = tuple[str | int, ...]
@@ -126,7 +126,8 @@ class _Builder:
             raise self._refuse(event, "anchors (`&name`) are not allowed", "write the value out")
         if event.tag is not None and event.tag != "!":
             raise self._refuse(event, f"the tag {event.tag} is not allowed", "use plain strings and numbers")
-        self.document.places.setdefault(path, (event.start_mark.line + 1, event.start_mark.column + 1))
+        mark: Any = event.start_mark
+        self.document.places.setdefault(path, (mark.line + 1, mark.column + 1))
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):

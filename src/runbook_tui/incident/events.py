@@ -1,0 +1,68 @@
+"""The events of an incident: everything the program knows about a run is folded from these.
+
+`KINDS` lists every kind with the fields of its `data`. No field ever holds a secret: credentials appear by name,
+fingerprint, mask and public key id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+# kind -> the fields of its data
+KINDS: dict[str, str] = {
+    # the frame
+    "opened": "incident, mode, title, playbook {id, sha256, source}, target (s), tool, commander, host, places",
+    "driver": "name, took_over: a terminal drives the incident from here on",
+    "resumed": "open_operations: the conductor started again",
+    "clock_step": "seconds: the wall clock went back against the monotonic clock",
+    "closed": "state: contained | complete_except | abandoned, reason",
+    # what is known
+    "input": "name, value",
+    "subject": (
+        "slot, kind: credential | account, name, provider, provider_name, key_id, fingerprint, mask, overlap, "
+        "can {operation: api | manual}, has_secret, attributes"
+    ),
+    "consumer": "id, kind, title, credential, where, proof: how `used` is proven",
+    "facts": "values {used_by_others, exposure, power, detected_at, exposed_since, ...}",
+    "decision": "order, recommended, rule, why, reason, options",
+    "tripwire": "reason: evidence of use seen; the run switches to contain-first",
+    # steps
+    "step_started": "step, answers (no secrets), attempt",
+    "step_done": "step, reason",
+    "step_failed": "step, status: failed | refuted | undetermined | unknown, reason, manual: the manual path",
+    "step_waiting": "step, until, reason",
+    "step_skipped": "step, reason",
+    "step_reopened": "step, reason",
+    "recorded": "step, item, values",
+    # changing calls
+    "intent": "op, step, item, operation, subject, what (one sentence), request (masked)",
+    "sending": "op",
+    "outcome": "op, result: done | rejected | not_sent | unknown, status, reason, already, evidence",
+    "cleared": "op, as: done | not_done, by: proof | operator, reason",
+    # credentials, consumers, accounts
+    "new_credential": "slot, name, key_id, fingerprint, mask, stored_in",
+    "verification": "step, slot, side: old | new, verdict: dead | alive | undetermined, proof, reason, evidence",
+    "consumer_state": "consumer, stage: stored | loaded | used | failed, proof, reason, evidence",
+    "attested": "slot, side, by, what: a named person says so",
+    "waiver": "line, name, reason",
+    # what was found and said
+    "scan": "step, result (the document of `scan --json`)",
+    "deliveries": "step, endpoint, scheme, results [{id, title, expected, status, verdict, reason, milliseconds}]",
+    "audit": "step, since, until, items, ours, limits",
+    "note": "text, at (when it happened, if not now)",
+    "exported": "path, sha256, format",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the journal. `seq` counts from 1 and gives the order; `ts` is UTC RFC 3339 with microseconds."""
+
+    seq: int
+    ts: str
+    mono_ns: int
+    boot_id: str
+    actor: str
+    kind: str
+    data: dict[str, Any]

@@ -1,0 +1,1 @@
+"""The guarded HTTP client: bound origins, one deadline, size caps, named faults."""

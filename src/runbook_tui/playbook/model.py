@@ -1,0 +1,88 @@
+"""The typed playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """How a step is proven. `slot`/`side` for a credential, `list_of` for accounts or consumers (a reference path)."""
+
+    wanted: str  # dead | alive | gone | used
+    within: float  # seconds
+    slot: str = ""
+    side: str = ""  # old | new
+    list_of: str = ""
+    gate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One question of an `ask` step, or an input of the playbook."""
+
+    name: str
+    ask: str
+    type: str = "text"
+    options: tuple[str, ...] = ()
+    default: Any = None
+    required: bool = True
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a playbook. `action` is "" for a step that only verifies; `spec` is the action's content."""
+
+    id: str
+    phase: str
+    title: str
+    action: str = ""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    expect: str = ""
+    when: Mapping[str, Any] | None = None
+    needs: tuple[str, ...] = ()
+    for_each: str = ""
+    record: tuple[str, ...] = ()
+    store: str = ""  # slot whose new secret the call makes
+    verify: Verify | None = None
+    confirm: bool = False  # typed
+    target: float | None = None  # seconds
+    retry_times: int = 0
+    retry_every: float = 0.0
+    undo: str = ""
+    fields: tuple[Field, ...] = ()  # of an `ask`
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """A playbook as it is run. `source` is the file's text and `sha256` its hash: what was reviewed is what runs."""
+
+    id: str
+    title: str
+    target: float
+    steps: tuple[Step, ...]
+    version: int = 1
+    summary: str = ""
+    inputs: tuple[Field, ...] = ()
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    source: str = ""
+    sha256: str = ""
+
+    def step(self, step_id: str) -> Step:
+        """The step of that id; KeyError when there is none."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+    def ordered_ids(self) -> frozenset[str]:
+        """Steps that only an order brings in."""
+        return frozenset(step for order in self.orders.values() for step in order)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)

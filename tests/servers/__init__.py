@@ -1,0 +1,1 @@
+"""Real programs that the tests talk to: each started on loopback, and ended, by its fixture."""

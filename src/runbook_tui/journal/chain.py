@@ -1,0 +1,106 @@
+"""The hash chain: what one event's hash covers, and the walk that finds what does not fit.
+
+An event's data enters the chain through a salted digest, not directly: data (with its salt) can later be purged on
+record while every other field, and the fact that there was data, stays proven. A chain shows accidents and edits in
+the middle; against somebody who can rewrite the whole file it proves something only to a reader who holds a head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runbook_tui.incident.events import Event
+
+START = "0" * 64  # the `prev` of the first event
+Head = tuple[int, str]  # (seq, hash); (0, START) for an empty journal
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys, no spaces, ASCII only: equal values, equal bytes. ValueError or TypeError if not JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(salt: str, data: str) -> str:
+    """The salted digest of an event's data (`data` in canonical form, `salt` in hex)."""
+    return hashlib.sha256(bytes.fromhex(salt) + data.encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event as stored. `salt` and `data` are None when the data is missing."""
+
+    seq: int
+    ts: str
+    mono_ns: int
+    boot_id: str
+    actor: str
+    kind: str
+    digest: str
+    prev: str
+    hash: str
+    salt: str | None
+    data: str | None
+
+    def computed_hash(self) -> str:
+        """SHA-256 over every field of the event, the time and the previous hash included."""
+        fields = {
+            "v": 1,
+            "seq": self.seq,
+            "ts": self.ts,
+            "mono_ns": self.mono_ns,
+            "boot_id": self.boot_id,
+            "actor": self.actor,
+            "kind": self.kind,
+            "digest": self.digest,
+            "prev": self.prev,
+        }
+        return hashlib.sha256(canonical(fields).encode("ascii")).hexdigest()
+
+    def sealed(self) -> Row:
+        """This row with its hash filled in."""
+        return replace(self, hash=self.computed_hash())
+
+    def event(self) -> Event:
+        data = json.loads(self.data or "{}")
+        return Event(self.seq, self.ts, self.mono_ns, self.boot_id, self.actor, self.kind, data)
+
+
+def problems(rows: Iterable[Row], heads: Iterable[tuple[str, Head]] = ()) -> list[str]:
+    """Everything that does not fit, in the operator's words; empty when the chain holds.
+
+    `heads` are heads that were noted elsewhere, each with the name of where: the event one names must be there,
+    unchanged.
+    """
+    found: list[str] = []
+    hashes: dict[int, str] = {0: START}
+    last, prev = 0, START
+    for row in rows:
+        if row.seq != last + 1:
+            found.append(f"before event {row.seq}, {row.seq - last - 1} are missing")
+        elif row.prev != prev:
+            found.append(f"event {row.seq} does not follow event {last}: the previous hash differs")
+        if row.computed_hash() != row.hash:
+            found.append(f"event {row.seq} was changed: its hash does not fit its fields")
+        if row.data is None or row.salt is None:
+            found.append(f"the data of event {row.seq} is missing")
+        elif not _fits(row.salt, row.data, row.digest):
+            found.append(f"the data of event {row.seq} was changed")
+        last, prev = row.seq, row.hash
+        hashes[row.seq] = row.hash
+    for where, (seq, expected) in heads:
+        if seq > last:
+            found.append(f"the journal ends at event {last}, but {where} names event {seq}: the end was cut off")
+        elif hashes.get(seq) != expected:
+            found.append(f"event {seq} differs from the one {where} names")
+    return found
+
+
+def _fits(salt: str, data: str, expected: str) -> bool:
+    try:
+        return digest(salt, data) == expected
+    except ValueError:  # no hex, or no ASCII: not what was written
+        return False

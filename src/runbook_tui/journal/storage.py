@@ -1,0 +1,276 @@
+"""The journal's files: the database with its settings, the ballast, the lock, the noted head.
+
+Settings follow what was measured to lose no acknowledged event in power cuts: WAL with `synchronous=FULL`. WAL needs
+shared memory and so does not work on a network file system: those are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import sqlite3
+import subprocess
+from pathlib import Path
+
+from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.foundation.files import make_private_dir, sync_dir
+from runbook_tui.journal.chain import START, Head
+
+APPLICATION_ID = 0x52424A31  # "RBJ1"
+FORMAT = 1
+BALLAST_BYTES = 256 * 1024
+LOW_SPACE_BYTES = 8 * 1024 * 1024  # below this no changing call may begin
+
+_SCHEMA = """
+CREATE TABLE events(
+  seq INTEGER PRIMARY KEY CHECK (seq > 0), ts TEXT NOT NULL, mono_ns INTEGER NOT NULL, boot_id TEXT NOT NULL,
+  actor TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL
+) STRICT;
+CREATE TABLE payloads(
+  seq INTEGER PRIMARY KEY REFERENCES events(seq), salt TEXT NOT NULL, data TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END;
+CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END;
+CREATE TRIGGER payloads_no_update BEFORE UPDATE ON payloads BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END;
+CREATE TRIGGER payloads_no_delete BEFORE DELETE ON payloads BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END;
+"""
+TRIGGERS = frozenset(re.findall(r"CREATE TRIGGER (\w+)", _SCHEMA))
+
+# What reading a damaged database can raise: SQLite's own errors, its messages when they are not UTF-8, odd types.
+FAULTS = (sqlite3.Error, OSError, ValueError, TypeError)
+
+_NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\d?|smbfs|9p|afs|afpfs|ceph|lustre|gfs2|ocfs2|ncpfs|webdav|davfs|vboxsf|prl_fs|virtiofs|fuse|"
+    r"fuse\..*|macfuse|osxfuse"
+)
+
+
+class JournalError(RunbookError):
+    """The event was not recorded (or the journal cannot be read): the caller must not act."""
+
+    exit_code = Exit.INCOMPLETE
+
+
+def create_files(path: Path) -> None:
+    """Make the journal's folder and an empty database there, readable by the owner only, durable on return."""
+    created = False
+    try:
+        make_private_dir(path.parent)
+        refuse_network(path.parent)
+        # SQLite gives its side files the mode of the database, so the mode is settled before it opens anything.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+        created = True
+        with contextlib.closing(connect(path)) as connection:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
+                f" PRAGMA user_version={FORMAT}; COMMIT;"
+            )
+        fill_ballast(path)
+        sync_dir(path.parent)
+        sync_dir(path.parent.parent)
+    except FileExistsError:
+        raise JournalError(f"there is a journal already: {path}", "resume that incident, or start a new one") from None
+    except (OSError, sqlite3.Error) as error:
+        if created:
+            with contextlib.suppress(OSError):  # the first failure is the one to tell
+                path.unlink()
+        raise failure(f"cannot create the journal {path}", error) from None
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open an existing database for writing, with the settings durability rests on."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None,
+                                 check_same_thread=False, timeout=5)  # fmt: skip
+    try:
+        _settle(connection)
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise JournalError(f"{path} cannot use write-ahead logging", "put the state folder on a local disk")
+        for pragma in ("synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1", "secure_delete=1"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """Open a journal somebody else may be writing; nothing is changed."""
+    uri = path.absolute().as_uri()
+    for options in ("mode=ro", "mode=ro&immutable=1"):
+        connection = sqlite3.connect(f"{uri}?{options}", uri=True, isolation_level=None, check_same_thread=False,
+                                     timeout=5)  # fmt: skip
+        try:
+            _settle(connection)
+            connection.execute("PRAGMA query_only=1")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return connection
+        except sqlite3.OperationalError:
+            connection.close()
+            # A folder that cannot be written has no room for the shared memory of WAL. Without a log the database
+            # alone is the whole truth and may be read as it stands; with one, that would hide the newest events.
+            log = path.with_name(path.name + "-wal")
+            if options != "mode=ro" or not path.exists() or (log.exists() and log.stat().st_size):
+                raise
+        except BaseException:
+            connection.close()
+            raise
+    raise AssertionError("unreachable")
+
+
+def _settle(connection: sqlite3.Connection) -> None:
+    for pragma in ("trusted_schema=0", "cell_size_check=1", "foreign_keys=1", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def check_format(connection: sqlite3.Connection, path: Path) -> None:
+    """JournalError unless the database is a journal this program writes."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise JournalError(f"{path} is not a journal", "point at an incident's own folder")
+    if version != FORMAT:
+        raise JournalError(f"{path} has format {version}, this program reads {FORMAT}", "use the version that wrote it")
+
+
+def failure(what: str, error: Exception) -> JournalError:
+    """The error with the hint that fits its cause."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    text = str(error).lower()
+    if name.startswith("SQLITE_FULL") or getattr(error, "errno", None) in (28, 27, 122):  # ENOSPC EFBIG EDQUOT
+        hint = "the disk is full: free some space, then `runbook resume`"
+    elif name.startswith("SQLITE_READONLY") or "readonly" in text or getattr(error, "errno", None) in (13, 30):
+        hint = "the folder is read-only or not yours: check the mount and its owner"
+    elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, (ValueError, TypeError)):
+        hint = "the file is damaged: `runbook incident verify` names what is wrong; restore a copy"
+    else:
+        hint = "check the disk, then `runbook resume`; act by hand meanwhile and record it with `incident note --at`"
+    return JournalError(f"{what}: {error}", hint)
+
+
+# --- ballast, lock, noted head -----------------------------------------------------------------------------------
+
+
+def fill_ballast(path: Path) -> None:
+    """Keep 256 KiB beside the journal, to be freed when the disk is full and an outcome must still be recorded."""
+    ballast = _beside(path, ".ballast")
+    if ballast.exists() and ballast.stat().st_size == BALLAST_BYTES:
+        return
+    handle = os.open(ballast, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(secrets.token_bytes(BALLAST_BYTES))  # random: a compressing file system keeps its full size
+
+
+def free_ballast(path: Path) -> bool:
+    """Give the ballast back to the file system; False when there was none."""
+    ballast = _beside(path, ".ballast")
+    try:
+        ballast.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def low_space(path: Path) -> bool:
+    """Whether so little room is left that no changing call should begin."""
+    room = os.statvfs(path.parent)
+    return room.f_bavail * room.f_frsize < LOW_SPACE_BYTES
+
+
+def lock_writer(path: Path) -> int:
+    """Take the one writer's lock; returns its file descriptor. JournalError when another process writes."""
+    handle = os.open(_beside(path, ".lock"), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise JournalError(
+            f"another process writes this incident ({path.parent.name})",
+            "watch it with `runbook resume`, or end the other one",
+        ) from None
+    return handle
+
+
+class NotedHead:
+    """The head beside the journal, rewritten in place after each event, so that a cut tail shows.
+
+    It is not synced: it may lag behind after a power cut, never run ahead, since the event is durable first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = _beside(path, ".head")
+        self._handle = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+
+    def write(self, head: Head) -> None:
+        # The event is recorded whatever happens here; a failed write only leaves an older head to compare with.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._handle, f"{head[0]:012d} {head[1]}\n".encode("ascii"), 0)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def noted_head(path: Path) -> Head | None:
+    """The head noted beside the journal, None when there is none or it cannot be read."""
+    try:
+        text = _beside(path, ".head").read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    match = re.fullmatch(r"(\d{12}) ([0-9a-f]{64})\n", text)
+    return (int(match[1]), match[2]) if match and match[2] != START else None
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_suffix(suffix)
+
+
+# --- file systems --------------------------------------------------------------------------------------------------
+
+
+def refuse_network(folder: Path) -> None:
+    """JournalError when `folder` lies on a network or FUSE file system."""
+    kind = file_system(folder.resolve(), mounts())
+    if _NETWORK.fullmatch(kind):
+        raise JournalError(
+            f"{folder} is on a {kind} file system, where the journal cannot be kept safely",
+            "set RUNBOOK_HOME to a folder on a local disk",
+        )
+
+
+def file_system(folder: Path, table: list[tuple[str, str]]) -> str:
+    """The type of the file system `folder` is on; empty when the table does not say."""
+    best = ("", "")
+    for point, kind in table:
+        inside = point == "/" or str(folder) == point or str(folder).startswith(point + "/")
+        if inside and len(point) >= len(best[0]):  # the later mount on one point hides the earlier
+            best = (point, kind)
+    return best[1]
+
+
+def mounts() -> list[tuple[str, str]]:
+    """(mount point, type) of everything mounted, as the system lists it."""
+    try:
+        return parse_mountinfo(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        listing = subprocess.run(["mount"], capture_output=True, timeout=5, check=False).stdout
+        return parse_mount_listing(listing.decode("utf-8", "replace"))
+
+
+def parse_mountinfo(text: str) -> list[tuple[str, str]]:
+    """Linux: `36 35 98:0 /root /mount options - type source …`, spaces in octal."""
+    table = []
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, rest = before.split(" "), after.split(" ")
+        if len(fields) > 4 and rest[0]:
+            point = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), fields[4])
+            table.append((point, rest[0]))
+    return table
+
+
+def parse_mount_listing(text: str) -> list[tuple[str, str]]:
+    """macOS and BSD: `source on /mount (type, options)`."""
+    return re.findall(r"^.* on (/.*) \((\w+)[,)]", text, re.MULTILINE)

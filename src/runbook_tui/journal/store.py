@@ -1,0 +1,264 @@
+"""The journal of one incident: an append-only record in SQLite. One process writes it, any number read it.
+
+Each event is one transaction that is on stable storage when `append` returns. When `append` raises, the event counts
+as not recorded and the caller must not act.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from runbook_tui.foundation.clock import Clock, RealClock, iso, parse_instant
+from runbook_tui.incident.events import KINDS, Event
+from runbook_tui.journal import storage
+from runbook_tui.journal.chain import START, Head, Row, canonical, digest, problems
+from runbook_tui.journal.storage import JournalError
+
+__all__ = ["Journal", "JournalError"]
+
+# What already happened in the world: recorded even on a full disk, at the cost of the ballast.
+_AFTER_THE_FACT = frozenset({"outcome", "new_credential", "step_failed"})
+# The wall clock is slewed by at most 500 ppm; more than this against the monotonic clock is a step.
+_STEP_SECONDS, _SLEW = 0.5, 0.001
+
+_ROWS = """SELECT e.seq, e.ts, e.mono_ns, e.boot_id, e.actor, e.kind, e.digest, e.prev, e.hash, p.salt, p.data
+           FROM events e LEFT JOIN payloads p ON p.seq = e.seq WHERE e.seq > ? ORDER BY e.seq"""
+
+
+class Journal:
+    """See the module. Thread-safe; make one with `create`, `open` or `read`."""
+
+    def __init__(
+        self, path: Path, clock: Clock, redact: Callable[[Any], Any], connection: sqlite3.Connection, lock: int | None
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._redact = redact
+        self._connection: sqlite3.Connection | None = connection
+        self._writer = lock  # file descriptor of the writer's lock; None for a reader
+        self._mutex = threading.RLock()
+        self._head: Head = (0, START)
+        self._last: Row | None = None
+        self._noted: storage.NotedHead | None = None
+
+    @classmethod
+    def create(cls, path: Path, clock: Clock, redact: Callable[[Any], Any]) -> Journal:
+        """A new, empty journal at `path`, open for writing. JournalError when there is one already.
+
+        `redact` is applied to every event's data (deep) and actor before they are recorded.
+        """
+        storage.create_files(path)
+        return cls.open(path, clock, redact)
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock, redact: Callable[[Any], Any], *, readonly: bool = False) -> Journal:
+        """An existing journal. JournalError when it is not there, damaged, or (for writing) another process writes."""
+        if not path.is_file():
+            raise JournalError(f"there is no journal at {path}", "`runbook incident list` shows the incidents")
+        lock = None
+        try:
+            if readonly:
+                connection = storage.connect_readonly(path)
+                storage.check_format(connection, path)
+                return cls(path, clock, redact, connection, None)
+            storage.refuse_network(path.parent)
+            lock = storage.lock_writer(path)
+            connection = storage.connect(path)
+            journal = cls(path, clock, redact, connection, lock)
+            try:
+                journal._start_writing(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except (JournalError, *storage.FAULTS) as error:
+            if lock is not None:
+                os.close(lock)
+            if isinstance(error, JournalError):
+                raise
+            raise storage.failure(f"cannot open the journal {path}", error) from None
+        return journal
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """An existing journal for reading only; another process may be writing it."""
+        return cls.open(path, RealClock(), lambda value: value, readonly=True)
+
+    def _start_writing(self, connection: sqlite3.Connection) -> None:
+        storage.check_format(connection, self.path)
+        self._take_up(connection)
+        with contextlib.suppress(OSError):  # no room for the ballast is no reason to refuse the journal
+            storage.fill_ballast(self.path)
+        self._noted = storage.NotedHead(self.path)
+        self._noted.write(self._head)
+
+    def _take_up(self, connection: sqlite3.Connection) -> None:
+        """Check the whole chain and continue at its end; what this object acknowledged must be there."""
+        recorded = [("the head noted beside it", noted)] if (noted := storage.noted_head(self.path)) else []
+        if self._head[0]:
+            recorded.append(("this process", self._head))
+        rows = [Row(*fields) for fields in connection.execute(_ROWS, (0,))]
+        found = problems(rows, recorded)
+        if found:
+            raise JournalError(
+                f"the journal {self.path} is damaged: {found[0]}",
+                f"`runbook incident verify {self.path.parent.name}` lists everything; continue in a new incident",
+            )
+        self._last = rows[-1] if rows else None
+        self._head = (rows[-1].seq, rows[-1].hash) if rows else (0, START)
+
+    def append(self, kind: str, data: dict[str, Any], actor: str) -> Event:
+        """Record one event durably and return it, as it will be read.
+
+        ValueError for an unknown kind or data that is not JSON; JournalError when it could not be recorded.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"unknown event kind {kind!r}")
+        text = canonical(self._redact(data))
+        who = str(self._redact(actor))
+        with self._mutex:
+            if self._writer is None:
+                raise JournalError("this journal is open for reading only", "send the event to the writing process")
+            if kind == "intent" and self._low_space():
+                raise JournalError(
+                    "less than 8 MiB are free where the journal lives: no changing call may begin",
+                    "free some space, then try again",
+                )
+            try:
+                return self._attempt(kind, text, who)
+            except storage.FAULTS as error:
+                if kind not in _AFTER_THE_FACT or not storage.free_ballast(self.path):
+                    raise storage.failure("not recorded", error) from None
+            try:
+                return self._attempt(kind, text, who)
+            except storage.FAULTS as error:
+                raise storage.failure("not recorded", error) from None
+
+    def _attempt(self, kind: str, text: str, actor: str) -> Event:
+        try:
+            return self._record(kind, text, actor)
+        except BaseException:
+            # Whether it was recorded is not known: the next use reads the file anew.
+            self._drop_connection()
+            raise
+
+    def _low_space(self) -> bool:
+        try:
+            return storage.low_space(self.path)
+        except OSError as error:
+            raise storage.failure("not recorded", error) from None
+
+    def _record(self, kind: str, text: str, actor: str) -> Event:
+        connection = self._live()
+        now, mono, boot = self._clock.now(), self._clock.mono_ns(), self._clock.boot_id()
+        moment = (iso(now), mono, boot)
+        if self._last is not None and self._last.boot_id == boot:
+            wall = (now - parse_instant(self._last.ts)).total_seconds()
+            elapsed = (mono - self._last.mono_ns) / 1e9
+            lost = elapsed - wall
+            if elapsed >= 0 and (wall < 0 or lost > _STEP_SECONDS + _SLEW * elapsed):
+                step = canonical({"seconds": -round(lost, 6)})
+                self._insert(connection, moment, "journal", "clock_step", step)
+        return self._insert(connection, moment, actor, kind, text)
+
+    def _insert(
+        self, connection: sqlite3.Connection, moment: tuple[str, int, str], actor: str, kind: str, text: str
+    ) -> Event:
+        salt = secrets.token_hex(16)
+        seq, prev = self._head[0] + 1, self._head[1]
+        row = Row(seq, *moment, actor, kind, digest(salt, text), prev, "", salt, text).sealed()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(
+            "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?)", (seq, *moment, actor, kind, row.digest, prev, row.hash)
+        )
+        connection.execute("INSERT INTO payloads VALUES(?,?,?)", (seq, salt, text))
+        connection.execute("COMMIT")
+        self._last, self._head = row, (seq, row.hash)
+        if self._noted is not None:
+            self._noted.write(self._head)
+        return row.event()
+
+    def _live(self) -> sqlite3.Connection:
+        if self._connection is None:
+            if self._noted is None:
+                raise JournalError(f"the journal {self.path} was closed", "open it again")
+            # After a failed commit or sync nothing the kernel says about the old pages can be believed: read anew.
+            connection = storage.connect(self.path)
+            try:
+                self._take_up(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # it failed before; closing it can fail again
+                self._connection.close()
+            self._connection = None
+
+    def _rows(self, since: int = 0) -> Iterator[Row]:
+        for fields in self._live().execute(_ROWS, (since,)):
+            yield Row(*fields)
+
+    def events(self, since: int = 0) -> list[Event]:
+        """The events after number `since`, in order."""
+        with self._mutex:
+            try:
+                return [row.event() for row in self._rows(since)]
+            except storage.FAULTS as error:
+                raise storage.failure(f"cannot read the journal {self.path}", error) from None
+
+    def head(self) -> Head:
+        """Number and hash of the last event; (0, 64 zeros) for an empty journal."""
+        with self._mutex:
+            if self._writer is not None:
+                return self._head
+            try:
+                rows = self._live().execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")
+                return rows.fetchone() or (0, START)
+            except storage.FAULTS as error:
+                raise storage.failure(f"cannot read the journal {self.path}", error) from None
+
+    def verify(self, head: Head | None = None) -> list[str]:
+        """What is wrong with the record, in words; empty when it holds.
+
+        Compared are the chain, the data, the guards of the database, and the end against the head noted beside the
+        journal and against `head`, one that was kept elsewhere (a report, a chat message).
+        """
+        with self._mutex:
+            heads = [("the head you gave", head)] if head else []
+            if noted := storage.noted_head(self.path):
+                heads.append(("the head noted beside it", noted))
+            try:
+                found = problems(self._rows(), heads)
+                connection = self._live()
+                for (line,) in connection.execute("PRAGMA quick_check(5)"):
+                    if line != "ok":
+                        found.append(f"the database is damaged: {line}")
+                for (seq,) in connection.execute("SELECT seq FROM payloads WHERE seq NOT IN (SELECT seq FROM events)"):
+                    found.append(f"there is data for event {seq}, which does not exist")
+                names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='trigger'")}
+            except storage.FAULTS as error:
+                return [f"the database cannot be read: {error}"]
+            if missing := storage.TRIGGERS - names:
+                found.append(f"the guards against changes were removed: {', '.join(sorted(missing))}")
+            return found
+
+    def close(self) -> None:
+        """End reading or writing; the files are then complete without their log."""
+        with self._mutex:
+            self._drop_connection()
+            if self._noted is not None:
+                self._noted.close()
+                self._noted = None
+            if self._writer is not None:
+                os.close(self._writer)
+                self._writer = None

@@ -23,15 +23,21 @@ bus = DBusAddress("/org/freedesktop/DBus", "org.freedesktop.DBus", "org.freedesk
 name = "org.freedesktop.secrets"
 connection = open_dbus_connection("SESSION")
 """
-_ASK = _OWNER + """
+_ASK = (
+    _OWNER
+    + """
 sys.exit(not connection.send_and_get_reply(new_method_call(bus, "NameHasOwner", "s", (name,))).body[0])
 """
+)
 # Owns the name and answers nothing: what a caller meets when the service waits for a dialog nobody sees.
-_HANG = _OWNER + """
+_HANG = (
+    _OWNER
+    + """
 connection.send_and_get_reply(new_method_call(bus, "RequestName", "su", (name, 4)))
 while True:
     connection.receive()
 """
+)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ KINDS: dict[str, str] = {
     "tripwire": "reason: evidence of use seen; the run switches to contain-first",
     # steps
     "step_started": "step, answers (no secrets), attempt",
+    "step_acted": "step, reason: the action is done; what follows is its proof",
     "step_done": "step, reason",
     "step_failed": "step, status: failed | refuted | undetermined | unknown, reason, manual: the manual path",
     "step_waiting": "step, until, reason",

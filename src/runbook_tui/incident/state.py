@@ -96,6 +96,7 @@ class StepState:
     manual: tuple[str, ...] = ()
     recorded: Mapping[str, Any] = field(default_factory=dict)
     items: frozenset[str] = frozenset()
+    acted: bool = False  # the action is done: running the step again only proves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,8 @@ def _step_waiting(state: IncidentState, event: Event) -> IncidentState:
 
 
 def _step_reopened(state: IncidentState, event: Event) -> IncidentState:
-    return _with_step(state, event, status="pending", reason=event.data.get("reason", ""), items=frozenset())
+    changes = {"status": "pending", "items": frozenset(), "acted": False}
+    return _with_step(state, event, reason=event.data.get("reason", ""), **changes)
 
 
 def _recorded(state: IncidentState, event: Event) -> IncidentState:
@@ -368,6 +370,7 @@ _RULES: dict[str, Callable[[IncidentState, Event], IncidentState]] = {
     "decision": _decision,
     "tripwire": _tripwire,
     "step_started": _step_started,
+    "step_acted": lambda state, event: _with_step(state, event, acted=True),
     "step_done": _step_ended("done"),
     "step_failed": _step_ended("failed"),
     "step_skipped": _step_ended("skipped"),

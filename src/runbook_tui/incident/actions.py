@@ -1,0 +1,72 @@
+"""The registry of user actions: name, key, words, when allowed. Every front end and its help read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runbook_tui.incident.lines import open_lines
+from runbook_tui.incident.plan import FINISHED, what_is_next
+from runbook_tui.incident.state import IncidentState
+from runbook_tui.playbook.model import Playbook
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing the operator can do. `asks` names the texts it takes; `word` is what the plain front end is told."""
+
+    name: str
+    key: str
+    word: str
+    help: str
+    asks: tuple[str, ...] = ()
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("run", "enter", "run", "do the next step"),
+    Action("skip", "s", "skip", "skip the step, with a reason", ("reason",)),
+    Action("note", "n", "note", "write a note into the record", ("text",)),
+    Action("tripwire", "C", "contain", "evidence of use: contain now", ("reason",)),
+    Action("attest", "a", "attest", "say by name that the old one is dead", ("slot", "what")),
+    Action("waive", "w", "waive", "waive an open line, by name and with a reason", ("line", "name", "reason")),
+    Action("clear", "k", "clear", "settle an unknown outcome by your own look", ("op", "as", "reason")),
+    Action("reopen", "u", "reopen", "reopen a finished step", ("step", "reason")),
+    Action("stop", "x", "stop", "stop waiting for the running step's proof"),
+    Action("steps", "tab", "list", "show all steps"),
+    Action("timeline", "t", "timeline", "show the timeline"),
+    Action("report", "p", "report", "preview the report"),
+    Action("close", "X", "close", "close the incident", ("reason",)),
+    Action("take_over", "D", "drive", "drive from this terminal"),
+    Action("quit", "q", "leave", "leave; the incident stays open"),
+)
+
+
+def by_name(name: str) -> Action:
+    return next(action for action in ACTIONS if action.name == name)
+
+
+def why_disallowed(book: Playbook, state: IncidentState, name: str, now: datetime, *, driving: bool = True) -> str:
+    """Why the action cannot be used now, or "" when it can: a dead key says why."""
+    if name in ("steps", "timeline", "report", "quit", "note"):
+        return ""
+    if name == "take_over":
+        return "you are driving already" if driving else ""
+    if not driving:
+        return f"{state.driver or 'another terminal'} drives; press D to take over"
+    if state.closed:
+        return "the incident is closed"
+    running = next((step for step, one in state.steps.items() if one.status == "running"), "")
+    if name == "stop":
+        return "" if running else "nothing is running"
+    if name == "clear":
+        return "" if state.unknown_operations() else "no outcome is unknown"
+    if name == "reopen":
+        return "" if any(one.status in FINISHED for one in state.steps.values()) else "no step is finished yet"
+    if name in ("waive", "attest"):
+        return "" if open_lines(state) else "no line is open"
+    if name == "tripwire":
+        return "it is contain-now already" if state.tripwire else ""
+    if name in ("run", "skip"):
+        following = what_is_next(book, state, now)
+        return "" if following.step else following.why
+    return f"{running} is running" if running else ""

@@ -1,0 +1,108 @@
+"""What a step asks the world to do. The conductor performs these; a simulator can perform them too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Append an event; the reply is the new state. Nothing else happens before it is durable."""
+
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One provider call. The reply: {result, status, reason, outputs, evidence, already, new, stored}.
+
+    With `op`, the performer records `sending` for it before the first request byte leaves.
+    `store` names the slot whose new secret the call makes: it is stored and read back before the reply.
+    """
+
+    slot: str
+    operation: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    op: str = ""
+    store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Store a pasted secret as the new one of a slot. The reply: {name, key_id, fingerprint, mask, stored_in}."""
+
+    slot: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask the provider whether a credential works, or an account is gone.
+
+    The reply: {state, proof, reason, evidence, wait, settle}: `wait` is the seconds until the provider's rate limit
+    allows it (then nothing was asked), `settle` the provider's worst delay before a change shows.
+    """
+
+    slot: str
+    side: str  # old | new
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Give the new secret to one consumer. `op` as in Call. The reply: {result, stage, reason, evidence}."""
+
+    consumer: str
+    slot: str
+    op: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Look whether a consumer uses the new secret. The reply: {stage, proof, reason, evidence}."""
+
+    consumer: str
+    slot: str
+    since: str  # RFC 3339: a use before the roll-out proves nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Search repositories for a slot's secret. The reply is the document of `scan --json`."""
+
+    slot: str
+    repositories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Send the test deliveries to an endpoint. The reply: {scheme, results}."""
+
+    endpoint: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Write the report. The reply: {path, sha256}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let time pass on the injected clock. The reply: False, or True when the operator stopped the step."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The reply: the time, RFC 3339."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The reply: the current state."""
+
+
+Effect = Record | Call | Keep | Probe | Deploy | Watch | Scan | Deliver | Export | Sleep | Now | Look

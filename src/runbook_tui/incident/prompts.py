@@ -1,0 +1,140 @@
+"""What has to be asked before a step may run: the same questions for the screen, plain text, answers file and drill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runbook_tui.foundation.clock import parse_instant
+from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.incident.order import advise, usable
+from runbook_tui.incident.plan import items
+from runbook_tui.incident.state import IncidentState, Subject
+from runbook_tui.playbook.model import Playbook, Step
+from runbook_tui.playbook.values import references
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question. `kind`: text, choice, time, secret (not echoed, not recorded) or typed (must equal `expect`)."""
+
+    name: str
+    kind: str
+    ask: str
+    options: tuple[str, ...] = ()
+    default: str = ""
+    required: bool = True
+    expect: str = ""
+    help: tuple[str, ...] = ()  # what to do, line by line: link, clicks
+    link: str = ""
+
+
+def subject_of(step: Step, state: IncidentState, item: Any = None) -> Subject | None:
+    """The credential or account that a call acts on."""
+    path = next(iter(references(step.spec.get("on", ""))), "")
+    if path == "each" and isinstance(item, Mapping):
+        return state.subjects.get(str(item.get("slot", "")))
+    return state.subjects.get(path.split(".")[0])
+
+
+def is_manual(step: Step, state: IncidentState) -> bool:
+    """Whether the provider offers this call only in its dashboard."""
+    subject = subject_of(step, state)
+    return step.action == "call" and subject is not None and subject.can.get(step.spec["operation"]) != "api"
+
+
+def prompts_for(
+    book: Playbook, state: IncidentState, step: Step, manual: Mapping[str, Any] | None = None
+) -> list[Prompt]:
+    """The questions of a step. `manual` is the manifest's manual path {link, steps, asks} when there is no API."""
+    asked: list[Prompt] = []
+    if step.action == "ask":
+        asked += [
+            Prompt(field.name, field.type, field.ask, field.options, str(field.default or ""), field.required)
+            for field in step.fields
+        ]
+    elif step.action == "decide":
+        asked += _decide(book, state)
+    elif step.action == "manual":
+        asked.append(
+            Prompt("seen", "text", step.spec["see"], help=tuple(step.spec["do"]), link=step.spec.get("link", ""))
+        )
+    elif step.action == "run":
+        asked.append(
+            Prompt("handled", "text", f"Which incident ran {step.spec['playbook']} for it, or why is none needed?")
+        )
+    elif is_manual(step, state):
+        asked += _manual_call(step, state, manual or {})
+    if step.action == "rollout":
+        asked += _manual_consumers(state)
+    if step.confirm and step.action == "call":
+        expect = confirmation(step, state)
+        asked.append(Prompt("confirm", "typed", f"This changes something. Type  {expect}  to do it", expect=expect))
+    return asked
+
+
+def confirmation(step: Step, state: IncidentState) -> str:
+    """What the operator types: the target's name, and the count before it when many are done in one batch."""
+    batch = [item for _, item in items(step, state)]
+    subject = subject_of(step, state, batch[0] if batch else None)
+    if step.for_each:
+        names = {one.name for one in state.subjects.values() if one.kind == "account"}
+        return f"{len(batch)} {min(names) if len(names) == 1 else (subject.name if subject else step.id)}"
+    return (subject.label() if subject else step.id)[-24:]
+
+
+def check_answers(prompts: list[Prompt], answers: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers with defaults filled in; RunbookError names the first that is missing or wrong."""
+    unknown = sorted(set(answers) - {prompt.name for prompt in prompts})
+    if unknown:
+        known = ", ".join(prompt.name for prompt in prompts) or "this step asks nothing"
+        raise RunbookError(f"there is no question {unknown[0]!r} here", known)
+    checked: dict[str, Any] = {}
+    for prompt in prompts:
+        value = answers.get(prompt.name) or prompt.default
+        if not value:
+            if prompt.required:
+                raise RunbookError(f"{prompt.name} is not answered: {prompt.ask}", _allowed(prompt))
+            continue
+        if prompt.kind == "choice" and value not in prompt.options:
+            raise RunbookError(f"{prompt.name} cannot be {value!r}", _allowed(prompt))
+        if prompt.kind == "typed" and value != prompt.expect:
+            raise RunbookError("the typed text does not match: nothing was done", f"type exactly {prompt.expect}")
+        if prompt.kind == "time":
+            parse_instant(str(value))
+        checked[prompt.name] = value
+    if checked.get("order") and checked["order"] != prompts[0].default and not checked.get("reason"):
+        raise RunbookError("another order than the advised one needs a reason", "answer `reason`")
+    return checked
+
+
+def _allowed(prompt: Prompt) -> str:
+    return f"one of {', '.join(prompt.options)}" if prompt.options else ""
+
+
+def _decide(book: Playbook, state: IncidentState) -> list[Prompt]:
+    advice = advise(state)
+    recommended = usable(advice, book.orders)
+    ask = f"{advice.rule} advises {recommended.replace('_', ' ')}: {advice.why}"
+    return [
+        Prompt("order", "choice", ask, tuple(book.orders), recommended),
+        Prompt("reason", "text", "Why another order? (only when you change it)", required=False),
+    ]
+
+
+def _manual_call(step: Step, state: IncidentState, manual: Mapping[str, Any]) -> list[Prompt]:
+    steps, link = tuple(manual.get("steps", ())), str(manual.get("link", ""))
+    if step.store:
+        return [Prompt("new_secret", "secret", "Paste the new secret (it is not shown)", help=steps, link=link)]
+    operation = step.spec["operation"]
+    ask = f"The provider has no call for `{operation}` here. What do you see after doing it by hand?"
+    return [Prompt("seen", "text", ask, help=steps, link=link)]
+
+
+def _manual_consumers(state: IncidentState) -> list[Prompt]:
+    return [
+        Prompt(f"loaded_{one.id}", "text", f"{one.title} ({one.where}): load the new one. What do you see?")
+        for one in state.consumers.values()
+        if one.kind == "manual" and one.stage in ("pending", "failed")
+    ]

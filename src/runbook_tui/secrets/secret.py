@@ -1,6 +1,6 @@
 """A value that must not be seen.
 
-`expose` and `expose_bytes` are the only ways out; a test lists the modules that may call them.
+`expose` and `expose_bytes` are the only ways out; a test keeps the rooms that decide or draw from calling them.
 """
 
 from __future__ import annotations

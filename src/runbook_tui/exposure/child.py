@@ -1,0 +1,185 @@
+"""The scan as a process of its own: one request line in, JSON lines out.
+
+Request: `{"values": [{"credential", "value"}], "repositories": [path, …]}`. Answers: any number of `{"progress": {…}}`,
+then one `{"result": {…}}` (the document of `scan --json`) or `{"error": {"message", "hint", "exit_code"}}`. The values
+travel on standard input only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from runbook_tui.exposure.model import ScanCancelled
+from runbook_tui.foundation.errors import Exit, RunbookError
+
+if TYPE_CHECKING:
+    from runbook_tui.secrets.secret import Secret
+
+_TICK = 0.1  # seconds between two looks at `cancelled`
+_PATIENCE = 2.0  # seconds a cancelled child gets to remove its temporary folder
+_MAX_ANSWER = 256 << 20  # bytes of one line
+# What a Python program needs to start and find its modules; nothing else of the environment is handed on.
+_KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TMPDIR",
+    "PYTHONPATH",
+    "PYTHONUSERBASE",
+    "PYTHONDONTWRITEBYTECODE",
+)
+
+
+def run_child(
+    values: Sequence[tuple[str, Secret]],
+    repositories: Sequence[Path],
+    progress: Callable[[dict[str, Any]], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Scan in a child process and return the document of `scan --json`.
+
+    `cancelled` is asked ten times a second; the child and its git are then killed and ScanCancelled is raised. Errors
+    of the scan are raised as RunbookError, a child that dies as one with exit code 3.
+    """
+    request = {
+        "values": [{"credential": name, "value": secret.expose()} for name, secret in values],
+        "repositories": [str(Path(path).absolute()) for path in repositories],
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "runbook_tui.exposure"],  # -P: no module from the current folder
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _KEPT if name in os.environ},
+        start_new_session=True,
+    )
+    try:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.close()
+        for message in _messages(process, cancelled or (lambda: False)):
+            if "progress" in message and progress is not None:
+                progress(message["progress"])
+            if "error" in message:
+                raise _error(message["error"])
+            if "result" in message:
+                result: dict[str, Any] = message["result"]
+                return result
+        code = process.wait(timeout=_PATIENCE)
+        raise RunbookError(
+            "the scan ended without a result", f"its process ended with {code}", exit_code=Exit.INCOMPLETE
+        )
+    finally:
+        _end(process)
+
+
+def _messages(process: subprocess.Popen[bytes], cancelled: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
+    assert process.stdout is not None
+    handle = process.stdout.fileno()
+    pending = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(handle, selectors.EVENT_READ)
+        while True:
+            if cancelled():
+                raise ScanCancelled
+            if not selector.select(_TICK):
+                continue
+            fresh = os.read(handle, 1 << 16)
+            if not fresh:
+                return
+            searched = len(pending)
+            pending += fresh
+            while (end := pending.find(b"\n", searched)) >= 0:
+                line = bytes(pending[:end])
+                del pending[: end + 1]
+                searched = 0
+                yield json.loads(line)
+            if len(pending) > _MAX_ANSWER:
+                raise RunbookError("the scan's answer is absurdly long", "scan fewer repositories at once")
+
+
+def _error(facts: Mapping[str, Any]) -> RunbookError:
+    if facts["exit_code"] == Exit.INTERRUPTED:
+        return ScanCancelled()
+    return RunbookError(facts["message"], facts["hint"], exit_code=Exit(facts["exit_code"]))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the child to stop, then kill what is left of its group: git runs in it."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + _PATIENCE
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+    process.wait()
+
+
+def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
+    """The child's side: read one request, scan, answer. SIGTERM stops it."""
+    from runbook_tui.exposure.scan import scan
+    from runbook_tui.secrets.secret import Secret
+
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    _no_core_dump()
+
+    def say(kind: str, facts: Any) -> None:
+        sink.write(json.dumps({kind: facts}).encode() + b"\n")
+        sink.flush()
+
+    try:
+        values, repositories = _request(source.readline())
+        result = scan(
+            [(name, Secret(value)) for name, value in values],
+            repositories,
+            lambda facts: say("progress", facts),
+            lambda: bool(stopped),
+            own_group=False,
+        )
+    except RunbookError as error:
+        say("error", {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)})
+        return error.exit_code
+    say("result", result.document())
+    return Exit.GOOD
+
+
+def _request(line: bytes) -> tuple[list[tuple[str, str]], list[Path]]:
+    try:
+        request = json.loads(line)
+        values = [(str(item["credential"]), str(item["value"])) for item in request["values"]]
+        return values, [Path(str(path)) for path in _listed(request["repositories"])]
+    except (ValueError, KeyError, TypeError):
+        # The line holds secrets: nothing of it is repeated.
+        raise RunbookError("the scan's request is not readable", "one JSON object on one line") from None
+
+
+def _listed(items: Any) -> Iterable[Any]:
+    if not isinstance(items, list):
+        raise TypeError
+    return items
+
+
+def _no_core_dump() -> None:
+    import resource
+
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

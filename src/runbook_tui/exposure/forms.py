@@ -1,0 +1,178 @@
+"""The forms a known value takes in files, and the search for all of them at once.
+
+Two kinds of form. *Literals* are found wherever their bytes stand: the value itself, base64 at each of its three
+alignments (only the characters that the value alone decides), base64url, hexadecimal, every byte percent-encoded, every
+character as a `\\u` or `\\x` escape, UTF-16. *Partial escapes* (percent, JSON and backslash, HTML) leave letters and
+digits alone but writers differ in which other characters they escape, so a pattern allows each of them both ways. It
+runs only where the value's longest run of letters and digits stands, which every such writing contains.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from runbook_tui.foundation.errors import RunbookError
+
+MIN_VALUE = 6  # bytes; a shorter one stands in any large history by chance
+_MIN_ANCHOR = 3
+_WIDEST_ESCAPE = 12  # bytes that one byte of a value takes at most (an astral character as two \uXXXX, HTML numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The first place of one form: `needle` is the index of the value, `start` the offset in the searched bytes."""
+
+    needle: int
+    form: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Needle:
+    raw: bytes
+    literals: tuple[tuple[str, bytes], ...]
+    anchor: bytes  # empty: the patterns run on everything
+    patterns: tuple[tuple[str, re.Pattern[bytes]], ...]
+
+
+class Forms:
+    """All forms of all values. Holds the values in memory; its repr shows none."""
+
+    __slots__ = ("_needles", "overlap")
+
+    def __init__(self, values: Sequence[bytes]) -> None:
+        """`values` in the order that `Match.needle` counts; RunbookError for one shorter than 6 bytes."""
+        for position, value in enumerate(values, 1):
+            if len(value) < MIN_VALUE:
+                raise RunbookError(
+                    f"value {position} is shorter than {MIN_VALUE} bytes",
+                    "so short a text stands in any history by chance; search for it by eye",
+                )
+        self._needles = [_needle(value) for value in values]
+        #: Bytes that two windows of one large object must share so that no match falls between them.
+        self.overlap = max((len(value) for value in values), default=0) * _WIDEST_ESCAPE
+
+    def find(self, data: bytes) -> list[Match]:
+        """The first match of each form of each value in `data`."""
+        return list(self._find(data))
+
+    def _find(self, data: bytes) -> Iterator[Match]:
+        for index, needle in enumerate(self._needles):
+            seen = set()
+            for form, literal in needle.literals:
+                start = data.find(literal)
+                if start >= 0 and form not in seen:
+                    seen.add(form)
+                    yield Match(index, form, start, len(literal))
+            if not needle.patterns or needle.anchor not in data:
+                continue
+            for form, pattern in needle.patterns:
+                match = next((m for m in pattern.finditer(data) if m.group() != needle.raw), None)
+                if match and form not in seen:
+                    seen.add(form)
+                    yield Match(index, form, match.start(), len(match.group()))
+
+
+def _needle(value: bytes) -> _Needle:
+    runs: list[bytes] = re.findall(rb"[A-Za-z0-9]+", value)
+    anchor = max(runs, key=len, default=b"")
+    patterns: tuple[tuple[str, re.Pattern[bytes]], ...] = ()
+    if anchor != value:
+        characters = _characters(value)
+        patterns = tuple(
+            (form, re.compile(b"".join(b"(?:" + b"|".join(ways(char)) + b")" for char in characters), re.DOTALL))
+            for form, ways in (("url", _url_ways), ("json", _json_ways), ("html", _html_ways))
+        )
+    return _Needle(value, tuple(_literals(value)), anchor if len(anchor) >= _MIN_ANCHOR else b"", patterns)
+
+
+def _characters(value: bytes) -> list[str]:
+    """The value as characters; bytes that are not UTF-8 become one lone surrogate each."""
+    return list(value.decode("utf-8", "surrogateescape"))
+
+
+def _literals(value: bytes) -> list[tuple[str, bytes]]:
+    found: dict[bytes, str] = {value: "raw"}
+    for form, alphabet in (("base64", b"+/"), ("base64url", b"-_")):
+        for core in _base64_cores(value, alphabet):
+            found.setdefault(core, form)
+    digits = value.hex()
+    pairs = [digits[i : i + 2] for i in range(0, len(digits), 2)]
+    for case in (str.lower, str.upper):
+        found.setdefault(case(digits).encode(), "hex")
+        found.setdefault("".join("%" + case(pair) for pair in pairs).encode(), "url")
+        found.setdefault("".join("\\x" + case(pair) for pair in pairs).encode(), "hex")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return [(form, literal) for literal, form in found.items()]
+    units = text.encode("utf-16-be").hex(" ", 2).split()
+    for case in (str.lower, str.upper):
+        found.setdefault("".join("\\u" + case(unit) for unit in units).encode(), "json")
+    once = json.dumps(text)[1:-1]
+    found.setdefault(json.dumps(once)[1:-1].encode(), "json")  # JSON inside a JSON string
+    found.setdefault(text.encode("utf-16-le"), "utf-16le")
+    found.setdefault(text.encode("utf-16-be"), "utf-16be")
+    return [(form, literal) for literal, form in found.items()]
+
+
+def _base64_cores(value: bytes, alphabet: bytes) -> Iterator[bytes]:
+    """For each of the three alignments, the base64 characters whose six bits all come from the value."""
+    for before, dropped in ((0, 0), (1, 2), (2, 3)):
+        encoded = base64.b64encode(b"\0" * before + value, alphabet)
+        yield encoded[dropped : (before + len(value)) * 8 // 6]
+
+
+def _bytes_of(char: str) -> bytes:
+    return char.encode("utf-8", "surrogateescape")
+
+
+def _hex_way(prefix: bytes, digits: str) -> bytes:
+    return prefix + b"(?i:" + digits.encode() + b")"
+
+
+def _url_ways(char: str) -> list[bytes]:
+    """Percent-encoding: letters and digits stand, `%` is always encoded, a space may be a plus."""
+    raw = _bytes_of(char)
+    ways = [b"".join(_hex_way(b"%", f"{byte:02x}") for byte in raw)]
+    if char == " ":
+        ways.append(rb"\+")
+    return ways if char == "%" else [re.escape(raw), *ways]
+
+
+_SHORT_ESCAPES = {"\n": rb"\\n", "\r": rb"\\r", "\t": rb"\\t", "\b": rb"\\b", "\f": rb"\\f"}
+
+
+def _json_ways(char: str) -> list[bytes]:
+    """JSON strings and their like: a backslash is always escaped, other signs with a backslash or by number."""
+    raw = _bytes_of(char)
+    if 0xDC80 <= ord(char) <= 0xDCFF:  # a byte that is not text
+        return [re.escape(raw)]
+    units = char.encode("utf-16-be").hex(" ", 2).split()
+    ways = [b"".join(_hex_way(rb"\\u", unit) for unit in units)]
+    if char in _SHORT_ESCAPES:
+        ways.append(_SHORT_ESCAPES[char])
+    if char == "\\":
+        return [*ways, rb"\\\\"]
+    if char.isascii() and not char.isalnum() and char.isprintable():
+        ways.append(rb"\\" + re.escape(raw))
+    return [re.escape(raw), *ways]
+
+
+_ENTITIES = {"&": b"&amp;", "<": b"&lt;", ">": b"&gt;", '"': b"&quot;", "'": b"&apos;"}
+
+
+def _html_ways(char: str) -> list[bytes]:
+    """HTML and XML text: an ampersand is always an entity, other characters may be."""
+    raw = _bytes_of(char)
+    if 0xDC80 <= ord(char) <= 0xDCFF:
+        return [re.escape(raw)]
+    ways = [b"&#0{0,3}%d;" % ord(char), _hex_way(b"&#[xX]0{0,3}", f"{ord(char):x}") + b";"]
+    if char in _ENTITIES:
+        ways.append(_ENTITIES[char])
+    return ways if char == "&" else [re.escape(raw), *ways]

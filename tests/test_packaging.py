@@ -91,7 +91,7 @@ def test_the_wheel_carries_every_data_file(wheel: Path) -> None:
     }
     playbooks = {f"runbook_tui/playbooks/{file.name}" for file in (_REPOSITORY / "playbooks").glob("*.yaml")}
     assert data | playbooks <= names
-    for folder in ("playbooks", "providers/catalog", "webhooks"):
+    for folder in ("playbooks", "providers/catalog", "webhooks/schemes"):
         assert any(name.startswith(f"runbook_tui/{folder}/") and name.endswith(".yaml") for name in names), folder
     assert "runbook_tui/py.typed" in names
 

@@ -64,10 +64,10 @@ def three_answers(
     """Deliver `new`, `old`, `unsigned` and the `control`; four results in that order.
 
     `url` is the endpoint without its path token (or with `{token}` in the token's place). `send` goes through the
-    guarded client with `origin(scheme, url)` as its origin and `patience(scheme)` as its deadline, and raises NetFault when there is no answer; a redirect is
-    an answer. Without `old` its result is inconclusive. `progress` hears of each delivery at once, before the refusals
-    are weighed against the controls. RunbookError before anything is sent: bad URL, wrong form of a secret, old and
-    new alike, or a scheme whose key only the vendor holds.
+    guarded client, with `origin(scheme, url)` as its origin and `patience(scheme)` as its deadline; it raises NetFault
+    when there is no answer, and a redirect is an answer. Without `old` that result is inconclusive. `progress` hears
+    of each delivery at once, before the refusals are weighed against the controls. RunbookError before anything is
+    sent: bad URL, wrong form of a secret, old and new alike, or a scheme whose key only the vendor holds.
     """
     check_endpoint(url, carries_secret=scheme.carries_secret)
     if old is not None and old == new:

@@ -29,9 +29,7 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _UUID_SPACE = uuid.UUID("5b0ee9ba-3f6c-5d0c-9d0e-6f2f0a1d7c11")  # ours alone, so that ids of two programs never meet
 
 
-def build(  # noqa: PLR0917 - the six things a delivery is made of, each of its own type
-    scheme: Scheme, case: Case, secret: Secret | None, body: bytes, at: datetime, url: str
-) -> Delivery:
+def build(scheme: Scheme, case: Case, secret: Secret | None, body: bytes, at: datetime, url: str) -> Delivery:
     """The request of one case. `at` is an aware time; `url` is the endpoint without a path token.
 
     An unsigned case needs no secret and leaves out every header, or the path part, that proves the sender.

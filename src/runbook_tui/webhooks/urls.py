@@ -20,7 +20,12 @@ def check_endpoint(url: str, *, carries_secret: bool) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise RunbookError("the endpoint is not a URL", "write it like https://example.com/webhooks/vendor") from None
-    if parts.scheme not in ("http", "https") or not host or not url.isascii() or any(c <= " " for c in url):
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or not url.isascii()
+        or any(c <= " " or c in '"\\' for c in url)
+    ):
         raise RunbookError("the endpoint is not an http(s) URL", "write it like https://example.com/webhooks/vendor")
     if parts.username is not None or parts.password is not None:
         raise RunbookError("the endpoint's URL holds a user name or password", "remove the part before the @")

@@ -1,0 +1,190 @@
+"""`runbook webhook`: the known signature schemes, and test deliveries signed by hand."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runbook_tui.cli import emit, json_option
+from runbook_tui.foundation.errors import RunbookError
+
+if TYPE_CHECKING:
+    from runbook_tui.secrets.secret import Secret
+    from runbook_tui.webhooks.registry import Schemes
+    from runbook_tui.webhooks.scheme import Delivery, Scheme
+
+_MAX_BODY = 25 * 1024 * 1024  # bytes: the largest payload a vendor is known to send (GitHub)
+_MAX_SECRET = 64 * 1024
+_KEPT_IN = "TOKEN_FILE"
+
+
+@click.group("webhook")
+def command() -> None:
+    """Sign test webhooks."""
+
+
+@command.command("schemes")
+@json_option
+def schemes(as_json: bool) -> int:
+    """List the known signature schemes, shipped and from the workspace's schemes/ folder."""
+    known = _schemes()
+    found = [known.get(name) for name in known.ids()]
+    if as_json:
+        emit({"schemes": [scheme.facts() for scheme in found]})
+        return 0
+    width = max(len(scheme.id) for scheme in found)
+    for scheme in found:
+        click.echo(f"{scheme.id:<{width}}  {scheme.kind:<9}  {_one_line(scheme)}")
+    return 0
+
+
+@command.command("sign")
+@click.option("--scheme", "scheme_id", required=True, metavar="SCHEME", help="One of `runbook webhook schemes`.")
+@click.option("--body", "body_file", required=True, metavar="FILE", help="The exact bytes to sign; - reads them here.")
+@click.option("--url", default="", help="The endpoint, without a path token (or with {token} in its place).")
+@click.option("--secret", "secret_name", metavar="NAME", help="The secret's name in the vault.")
+@click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input.")
+@click.option("--at", "at_text", metavar="TIME", help="Sign for this time instead of now (2026-11-21T22:04:00Z).")
+@click.option("--id", "delivery_id", metavar="ID", help="The delivery's id, where a header holds one.")
+@click.option("--event", default="", help="The event's name, where a header holds it.")
+@click.option("--content-type", default="", help="Another content type than the scheme's.")
+@json_option
+def sign(
+    *,
+    scheme_id: str,
+    body_file: str,
+    url: str,
+    secret_name: str | None,
+    secret_stdin: bool,
+    at_text: str | None,
+    delivery_id: str | None,
+    event: str,
+    content_type: str,
+    as_json: bool,
+) -> int:
+    """Print the headers of a signed delivery, and a curl line that sends it.
+
+    Without --secret or --secret-stdin the secret is asked for, not shown. Nothing is sent.
+    """
+    from runbook_tui.foundation.clock import RealClock, parse_instant
+    from runbook_tui.webhooks.scheme import Case
+    from runbook_tui.webhooks.signer import build
+    from runbook_tui.webhooks.urls import check_endpoint
+
+    if secret_stdin and (secret_name or body_file == "-"):
+        raise click.UsageError("--secret-stdin cannot be combined with --secret or with --body -")
+    scheme = _schemes().get(scheme_id)
+    if not url and (scheme.kind == "url-token" or "url" in scheme.covers):
+        raise click.UsageError(f"the scheme {scheme.id} needs --url: the address is a part of its proof")
+    if url:
+        check_endpoint(url, carries_secret=scheme.carries_secret)
+    at = parse_instant(at_text) if at_text is not None else RealClock().now()
+    body = _body(body_file)
+    case = Case(
+        "sign",
+        "signed by hand",
+        delivery_id=delivery_id or f"irtest_{secrets.token_hex(8)}",
+        event=event,
+        content_type=content_type,
+    )
+    delivery = build(scheme, case, _secret(secret_name, secret_stdin), body, at, url)
+    if as_json:
+        emit(_document(delivery))
+        if scheme.carries_secret:
+            click.echo("warning: this document holds the secret itself", err=True)
+    else:
+        click.echo(_text(scheme, delivery, url, body_file))
+    return 0
+
+
+def _schemes() -> Schemes:
+    from runbook_tui.cli.wiring import workspace
+    from runbook_tui.webhooks.registry import Schemes
+
+    here = workspace()
+    return Schemes.load([here.root / "schemes"] if here else [])
+
+
+def _one_line(scheme: Scheme) -> str:
+    if scheme.kind == "url-token":
+        return f"{scheme.name}: the secret is in the URL's path, nothing is signed"
+    headers = ", ".join(name for name, template in scheme.headers.items() if template.tokens & {"sig", "secret"})
+    if scheme.kind == "bearer":
+        return f"{scheme.name}: {headers} holds the secret itself"
+    return f"{scheme.name}: {headers}, {scheme.alg} over {scheme.signed.source}, key {scheme.key}"
+
+
+def _body(name: str) -> bytes:
+    try:
+        if name == "-":
+            body = sys.stdin.buffer.read(_MAX_BODY + 1)
+        else:
+            with Path(name).open("rb") as stream:
+                body = stream.read(_MAX_BODY + 1)
+    except OSError as error:
+        raise RunbookError(f"cannot read the body {name}: {error.strerror}", "give a readable file, or -") from None
+    if len(body) > _MAX_BODY:
+        raise RunbookError("the body is larger than 25 MiB", "no vendor sends such deliveries")
+    return body
+
+
+def _secret(name: str | None, from_stdin: bool) -> Secret:
+    from runbook_tui.cli import wiring
+    from runbook_tui.secrets.secret import Secret
+
+    if from_stdin:
+        raw = sys.stdin.buffer.read(_MAX_SECRET + 1)
+        if len(raw) > _MAX_SECRET:
+            raise RunbookError("the secret on standard input is larger than 64 KiB")
+        return Secret(raw.removesuffix(b"\n").removesuffix(b"\r"))  # one line end, as `echo` adds it; no more
+    if name is None:
+        return wiring.ask_secret("webhook secret")
+    stored = wiring.open_vault().get(name).secret
+    if stored is None:
+        raise RunbookError(f"only the key id of {name!r} is stored, not its value", "use --secret-stdin")
+    return stored
+
+
+def _document(delivery: Delivery) -> dict[str, Any]:
+    import base64
+
+    return {
+        "method": delivery.method,
+        "url": delivery.url,
+        "headers": dict(delivery.headers),
+        "body_base64": base64.b64encode(delivery.body).decode("ascii"),
+    }
+
+
+def _text(scheme: Scheme, delivery: Delivery, url: str, body_file: str) -> str:
+    """The headers, an empty line and a shell line. A secret that travels in the request is in neither."""
+    hidden = {name for name, template in scheme.headers.items() if "secret" in template.tokens}
+    lines = [f"{name}: {f'<{_KEPT_IN}>' if name in hidden else value}" for name, value in delivery.headers]
+    curl = ["curl", "--request", delivery.method, "--data-binary", f"@{body_file}"]
+    for name, value in delivery.headers:
+        if name not in hidden:
+            curl += ["--header", f"{name}: {value}"]
+    target = delivery.url or "https://ENDPOINT"
+    if not scheme.carries_secret:
+        return "\n".join([*lines, "", shlex.join([*curl, target])])
+    if body_file == "-":
+        curl[curl.index("@-")] = "@BODY_FILE"  # standard input is where curl reads the secret from
+    if scheme.kind == "bearer":
+        (name,) = hidden
+        before, after, curl = f'header = "{name}: ', '"', [*curl, target]
+    else:
+        start, _, end = url.partition("{token}") if "{token}" in url else _split_at_query(url)
+        before, after = f'url = "{start}', f'{end}"'
+    feed = f"{{ printf %s {shlex.quote(before)}; tr -d '\\r\\n' < {_KEPT_IN}; printf '%s\\n' {shlex.quote(after)}; }}"
+    note = f"# {_KEPT_IN} is a file of yours that holds the secret: so it stays out of the process list."
+    return "\n".join([*lines, "", note, f"{feed} | {shlex.join([*curl, '--config', '-'])}"])
+
+
+def _split_at_query(url: str) -> tuple[str, str, str]:
+    path, mark, query = url.partition("?")
+    return f"{path.rstrip('/')}/", "", f"{mark}{query}"

@@ -1,1 +1,1 @@
-"""Runs an incident: asks `incident` what is next, journals the intent, acts, journals the outcome, tells the terminals."""
+"""Runs an incident: asks `incident` what is next, journals the intent, acts, journals the outcome, tells terminals."""

@@ -11,7 +11,7 @@ Methods and their parameters:
     run        step, answers                      -> {} at once; what happens arrives as events
     skip       step, reason
     note       text, at
-    attest     slot, what
+    attest     line, what
     waive      line, name, reason
     tripwire   reason
     clear      op, as: done | not_done, reason

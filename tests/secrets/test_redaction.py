@@ -146,7 +146,7 @@ def test_data_is_redacted_through_and_through() -> None:
         "s": {"t": ("Bearer SK_LIVE_QWERTZUIOPASDF",)},
         "«s1»": 1,
     }
-    assert redactor.data(value) == {"«s1»": ["«s0»", True, None, 1.5], "s": {"t": ["Bearer «s1»"]}, "«s1»′": 1}
+    assert redactor.data(value) == {"«s1»": ["«s0»", True, None, 1.5], "s": {"t": ["Bearer «s1»"]}, "«s1»′": 1}  # noqa: RUF001
     with pytest.raises(TypeError):
         redactor.data({"x": object()})
 

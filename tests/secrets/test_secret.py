@@ -31,7 +31,7 @@ CANARY = "canary-Zq8Xw2Lm9Kp4"
 def _everything(secret: Secret) -> list[str]:
     """Every text a careless line of code could make of a secret."""
     credential = Credential("a", secret, Binding("p"))
-    texts = [repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", f"{secret:>40}", "%s %r" % (secret, secret)]
+    texts = [repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", f"{secret:>40}", "%s %r" % (secret, secret)]  # noqa: UP031
     texts += [f"{credential}", repr(dataclasses.asdict(credential)), repr([secret, {"k": secret}])]
     texts.append(repr(copy.deepcopy(credential)))
     for attempt in (
@@ -41,7 +41,7 @@ def _everything(secret: Secret) -> list[str]:
         lambda: pickle.dumps(secret),
         lambda: pickle.dumps(credential),
         lambda: vars(secret),
-        lambda: secret.__getstate__(),
+        secret.__getstate__,
         lambda: hash(secret),
         lambda: {secret: 1},
         lambda: int(secret),  # type: ignore[call-overload]

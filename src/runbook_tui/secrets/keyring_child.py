@@ -141,8 +141,9 @@ def main() -> None:
             look_first(say)
             answer = act(backend, request["verb"], request["service"], request["name"], value)
     except Refused as refused:
-        hidden = bool(value) and value in refused.detail
-        say({"ok": False, "reason": refused.reason, "detail": "" if hidden else refused.detail})
+        # An error met while writing may quote what was written, whole or in part: its type is enough then.
+        detail = refused.detail.partition(":")[0] if value else refused.detail
+        say({"ok": False, "reason": refused.reason, "detail": detail})
         return
     say({"ok": True, "value": answer})
 

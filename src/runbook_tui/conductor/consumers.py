@@ -12,6 +12,7 @@ from runbook_tui.conductor.kit import Kit
 from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import write_atomic
+from runbook_tui.foundation.inventory import Consumer
 from runbook_tui.net.client import NetFault, Request
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Credential
@@ -21,21 +22,20 @@ MOST_BYTES = 1 << 20
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:=+@%,~-]*")
 
 
-def deploy(kit: Kit, consumer: Mapping[str, Any], new: Credential, op: str, sending: Callable[[], None]) -> Reply:
+def deploy(kit: Kit, consumer: Consumer, new: Credential, op: str, sending: Callable[[], None]) -> Reply:
     """Give `new` to a consumer of the inventory. The reply: {result, stage, reason, evidence, status}."""
-    if consumer["kind"] == "env-file":
+    if consumer.kind == "env-file":
         return _env_file(consumer, new, sending)
-    if consumer["kind"] == "secret-manager":
+    if consumer.kind == "secret-manager":
         return _secret_manager(kit, consumer, new, op, sending)
-    return _reply("rejected", reason=f"a {consumer['kind']} consumer is loaded by hand")
+    return _reply("rejected", reason=f"a {consumer.kind} consumer is loaded by hand")
 
 
-def watch(kit: Kit, consumer: Mapping[str, Any], new: Credential, admin: Credential | None, since: str) -> Reply:
+def watch(kit: Kit, consumer: Consumer, new: Credential, admin: Credential | None, since: str) -> Reply:
     """Look whether the consumer uses `new`. The reply: {stage, proof, reason, evidence}; stage is used or stored."""
-    used = consumer.get("used") or {}
-    if "health" in used:
-        return _health(kit, used["health"])
-    if used.get("vendor-last-used") or used.get("vendor_last_used"):
+    if consumer.used.kind == "health":
+        return _health(kit, consumer.used.url)
+    if consumer.used.kind == "vendor-last-used":
         return _last_used(kit, new, admin, since)
     return _seen("stored", "none", "nothing is named that could show it: attest it or waive it")
 
@@ -49,8 +49,8 @@ def set_variable(text: str, variable: str, value: str) -> str:
     return text + ("" if not text or text.endswith("\n") else "\n") + f"{variable}={shown}\n"
 
 
-def _env_file(consumer: Mapping[str, Any], new: Credential, sending: Callable[[], None]) -> Reply:
-    path, variable = Path(consumer["path"]).expanduser(), str(consumer["variable"])
+def _env_file(consumer: Consumer, new: Credential, sending: Callable[[], None]) -> Reply:
+    path, variable = Path(consumer.path).expanduser(), consumer.variable
     assert new.secret is not None
     value = new.secret.expose()
     if "\n" in value or "\0" in value:
@@ -77,11 +77,9 @@ def _env_file(consumer: Mapping[str, Any], new: Credential, sending: Callable[[]
     return _reply("done", stage="stored", reason=f"{variable} written to {path}, mode 0600", evidence=evidence)
 
 
-def _secret_manager(
-    kit: Kit, consumer: Mapping[str, Any], new: Credential, op: str, sending: Callable[[], None]
-) -> Reply:
-    store = kit.credential(str(consumer["store"]))
-    args = {name: consumer[name] for name in ("mount", "path", "field") if name in consumer}
+def _secret_manager(kit: Kit, consumer: Consumer, new: Credential, op: str, sending: Callable[[], None]) -> Reply:
+    store = kit.credential(consumer.store)
+    args = {name: getattr(consumer, name) for name in ("mount", "path", "field") if getattr(consumer, name)}
     subjects = {"credential": store, "admin": store, "new": new}
     outcome = kit.engine.call("rollout", subjects, args, operation_id=op, sending=sending)
     return {
@@ -129,11 +127,6 @@ def _reply(result: str, stage: str = "failed", reason: str = "", evidence: Mappi
 
 def _seen(stage: str, proof: str, reason: str) -> Reply:
     return {"stage": stage, "proof": proof, "reason": reason, "evidence": {}}
-
-
-def needs_secret(consumer: Mapping[str, Any]) -> bool:
-    """Whether this kind takes the value from us (a manual one is loaded by its owner)."""
-    return consumer["kind"] in ("env-file", "secret-manager")
 
 
 def value_of(credential: Credential) -> Secret:

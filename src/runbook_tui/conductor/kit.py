@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from runbook_tui.foundation.clock import Clock
 from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.foundation.inventory import Inventory
 from runbook_tui.net.client import Network
 from runbook_tui.providers.catalogue import Catalogue
 from runbook_tui.providers.engine import Engine
 from runbook_tui.secrets.fingerprint import exportable, fingerprint, mask
 from runbook_tui.secrets.redaction import Redactor
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.secrets.vault import Credential, Vault
+from runbook_tui.secrets.vault import Binding, Credential, Vault
 from runbook_tui.webhooks.registry import Schemes
 
 
@@ -32,7 +31,7 @@ class Kit:
     schemes: Schemes
     key: bytes  # of the fingerprints
     redactor: Redactor = field(default_factory=Redactor)
-    inventory: Mapping[str, Any] = field(default_factory=dict)  # as in inventory.yaml
+    inventory: Inventory = field(default_factory=Inventory)
     admins: dict[str, str] = field(default_factory=dict)
 
     def credential(self, name: str) -> Credential:
@@ -41,6 +40,15 @@ class Kit:
         if credential.secret is not None:
             self.register(credential.secret, name)
         return credential
+
+    def describe(self, name: str) -> Binding:
+        """Where a credential belongs: from the vault, else from the inventory (then only its key id is known)."""
+        if name in self.vault.names():
+            return self.vault.describe(name)
+        known = self.inventory.credentials.get(name)
+        if known is None:
+            return self.vault.describe(name)
+        return Binding(known.provider, dict(known.origins), known.key_id, dict(known.attributes))
 
     def register(self, secret: Secret, label: str) -> None:
         """Keep a secret out of everything that is recorded from here on."""

@@ -95,7 +95,7 @@ class Performer:
         elif subject.has_secret:
             one = kit.credential(subject.name)
         else:
-            one = Credential(subject.name, None, kit.vault.describe(subject.name))
+            one = Credential(subject.name, None, kit.describe(subject.name))
         found = {"credential": one}
         admin = kit.admin(subject.slot, subject.provider)
         if admin is not None:
@@ -169,7 +169,7 @@ class Performer:
         secret = self.pasted.pop(effect.answer)
         if subject.has_secret and self._kit.credential(subject.name).secret == secret:
             raise RunbookError("that is the old secret, not a new one", "paste the value the dashboard shows now")
-        old = self._kit.vault.describe(subject.name)
+        old = self._kit.describe(subject.name)
         binding = type(old)(old.provider, old.origins, "", old.attributes, iso(self._kit.clock.now()))
         return self._store_new(subject, Credential(subject.name, secret, binding))
 
@@ -205,14 +205,14 @@ class Performer:
 
         try:
             new = self._kit.credential(state.subjects[effect.slot].new_name)
-            consumer = self._kit.inventory["consumers"][effect.consumer]
+            consumer = self._kit.inventory.consumers[effect.consumer]
             return consumers.deploy(self._kit, consumer, new, effect.op, sending)
         except RunbookError as error:
             return _failed(error, sent)
 
     def _watch(self, effect: do.Watch) -> Reply:
         subject = self._look().subjects[effect.slot]
-        consumer = self._kit.inventory["consumers"][effect.consumer]
+        consumer = self._kit.inventory.consumers[effect.consumer]
         try:
             new = self._kit.credential(subject.new_name)
             admin = self._kit.admin(subject.slot, subject.provider)
@@ -223,12 +223,14 @@ class Performer:
     # -- searching, testing, writing
 
     def _scan(self, effect: do.Scan) -> Reply:
-        from runbook_tui.exposure.process import run_child
+        from pathlib import Path
+
+        from runbook_tui.exposure.child import run_child
 
         credential = self._kit.credential(self._look().subjects[effect.slot].name)
         values = [(credential.name, consumers.value_of(credential))]
         try:
-            return run_child(values, effect.repositories, progress=self._progress, cancelled=self.stopped.is_set)
+            return run_child(values, [Path(one) for one in effect.repositories], self._progress, self.stopped.is_set)
         except RunbookError as error:
             return {"error": error.message}
 

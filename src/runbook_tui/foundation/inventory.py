@@ -61,12 +61,13 @@ class Consumer:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A URL that receives webhooks; `secret` is the credential that signs them."""
+    """A URL that receives webhooks; `secret` is the credential that signs them, `old_secret` the one before it."""
 
     id: str
     url: str
     scheme: str = ""
     secret: str = ""
+    old_secret: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,11 +237,9 @@ class _Reader:
         return ProofOfUse(kind)
 
     def endpoint(self, name: str, at: Path_, value: Any) -> Endpoint:
-        fields = self.mapping(at, value, ("url", "scheme", "secret"))
-        texts = {
-            part: self.text((*at, part), fields.get(part), required=part == "url")
-            for part in ("url", "scheme", "secret")
-        }
+        plain = ("url", "scheme", "secret", "old_secret")
+        fields = self.mapping(at, value, plain)
+        texts = {part: self.text((*at, part), fields.get(part), required=part == "url") for part in plain}
         self._url((*at, "url"), texts["url"])
         return Endpoint(name, **texts)
 

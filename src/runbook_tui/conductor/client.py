@@ -1,0 +1,172 @@
+"""A terminal's side: over the socket, or in the same process for tests and `--auto`."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runbook_tui.conductor.core import Conductor
+from runbook_tui.conductor.protocol import MAX_LINE
+from runbook_tui.conductor.server import SOCKET_NOTE
+from runbook_tui.foundation.clock import Clock, RealClock
+from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.foundation.places import Places
+from runbook_tui.incident.events import Event
+from runbook_tui.incident.state import IncidentState, apply, fold
+from runbook_tui.playbook.loader import from_source
+
+_PATIENCE = 90.0  # seconds a reply may take: a keyring dialog stands in between
+
+
+class _Base:
+    """Keeps the folded state up to date with what is pushed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.driving = False
+        self.vault = ""
+        self.events: list[Event] = []
+        self.state = IncidentState()
+        self._callbacks: list[Callable[[dict[str, Any]], None]] = []
+        self._lock = threading.RLock()
+
+    def _hello(self, told: dict[str, Any]) -> None:
+        with self._lock:
+            self.events = [Event(**event) for event in told["events"]]
+            self.state = fold(self.events)
+            self.driving = told["driving"]
+            self.vault = told["vault"]
+            self.book = from_source(told["playbook"], "playbook")
+            self.folder = Path(told["folder"])
+
+    def _take(self, push: dict[str, Any]) -> None:
+        with self._lock:
+            if "event" in push:
+                event = Event(**push["event"])
+                if event.seq <= self.state.seq:
+                    return
+                self.events.append(event)
+                self.state = apply(self.state, event)
+                push = {"event": event}
+            if "driving" in push:
+                self.driving = push["driving"]
+        for callback in list(self._callbacks):
+            callback(push)
+
+    def listen(self, callback: Callable[[dict[str, Any]], None]) -> None:
+        """See protocol.Client."""
+        self._callbacks.append(callback)
+
+
+class LocalClient(_Base):
+    """A client in the conductor's own process."""
+
+    def __init__(self, conductor: Conductor, name: str, role: str = "drive") -> None:
+        super().__init__(conductor.kit.clock)
+        self._conductor = conductor
+        early: list[dict[str, Any]] = []
+        self._early: list[dict[str, Any]] | None = early
+        self._terminal, told = conductor.attach(name, role, self._pushed)
+        self._hello(told)
+        self._early = None
+        for push in early:
+            self._take(push)
+
+    def _pushed(self, push: dict[str, Any]) -> None:
+        if self._early is not None:
+            self._early.append(push)  # the snapshot is not here yet
+        else:
+            self._take(push)
+
+    def request(self, method: str, **params: Any) -> dict[str, Any]:
+        """See protocol.Client."""
+        return self._conductor.handle(self._terminal, method, params)
+
+    def close(self) -> None:
+        """See protocol.Client."""
+        self._conductor.detach(self._terminal)
+
+
+class SocketClient(_Base):
+    """A client of a conductor process."""
+
+    def __init__(self, path: Path, name: str, role: str = "drive") -> None:
+        super().__init__(RealClock())
+        self._ids = itertools.count(1)
+        self._replies: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._early: list[dict[str, Any]] = []
+        self._ready = False
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(str(path))
+        threading.Thread(target=self._read, name="conductor", daemon=True).start()
+        self._hello(self.request("hello", name=name, role=role))
+        with self._lock:
+            self._ready = True
+        for push in self._early:
+            self._take(push)
+
+    def request(self, method: str, **params: Any) -> dict[str, Any]:
+        """See protocol.Client."""
+        number = next(self._ids)
+        answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._replies[number] = answer
+        message = json.dumps({"id": number, "method": method, "params": params}, ensure_ascii=False)
+        try:
+            self._socket.sendall(message.encode() + b"\n")
+            reply = answer.get(timeout=_PATIENCE)
+        except (OSError, queue.Empty):
+            hint = "the incident is safe on disk: `runbook resume` starts a new one"
+            raise RunbookError("the conductor does not answer", hint, exit_code=Exit.INCOMPLETE) from None
+        finally:
+            self._replies.pop(number, None)
+        if "error" in reply:
+            error = reply["error"]
+            raise RunbookError(error["message"], error.get("hint", ""), exit_code=Exit(error.get("exit_code", 2)))
+        result: dict[str, Any] = reply["result"]
+        return result
+
+    def _read(self) -> None:
+        reason = "the conductor ended"
+        try:
+            with self._socket.makefile("rb") as lines:
+                while line := lines.readline(MAX_LINE):
+                    self._sort(json.loads(line))
+        except (OSError, ValueError) as error:
+            reason = f"the conductor was lost: {type(error).__name__}"
+        for answer in list(self._replies.values()):
+            answer.put({"error": {"message": reason, "hint": "`runbook resume` starts a new one", "exit_code": 3}})
+        self._take({"lost": reason})
+
+    def _sort(self, message: dict[str, Any]) -> None:
+        if "id" in message:
+            waiting = self._replies.get(message["id"])
+            if waiting is not None:
+                waiting.put(message)
+            return
+        with self._lock:
+            if not self._ready:
+                self._early.append(message)
+                return
+        self._take(message)
+
+    def close(self) -> None:
+        """See protocol.Client."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+def connect(places: Places, incident: str, name: str = "", role: str = "watch") -> SocketClient | None:
+    """The conductor of that incident, or None when none is alive."""
+    note = places.incident(incident) / SOCKET_NOTE
+    try:
+        return SocketClient(Path(note.read_text(encoding="utf-8")), name, role)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None

@@ -58,8 +58,8 @@ def test_expired_and_misdirected_certificates_are_refused(authority: tuple[trust
 
 
 def test_a_missing_authority_file_is_a_clear_fault(tmp_path: Path) -> None:
+    url, ca_file = "https://127.0.0.1:1", str(tmp_path / "absent.pem")
     with pytest.raises(NetFault) as caught:
-        url, ca_file = "https://127.0.0.1:1", str(tmp_path / "no")
         Network().send(Request("GET", url, []), [url], ca_file=ca_file)
     assert (caught.value.kind, caught.value.sent) == ("tls", False)
 

@@ -1,0 +1,1 @@
+"""What a manifest cannot say in YAML: request signing that needs code."""

@@ -1,0 +1,79 @@
+"""Every provider that is known here: the shipped ones and the workspace's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runbook_tui.foundation.errors import InputProblems, Problem, RunbookError
+from runbook_tui.foundation.places import shipped
+from runbook_tui.foundation.strict_yaml import load_file
+from runbook_tui.providers.loader import load_manifest
+from runbook_tui.providers.manifest import Manifest
+
+if TYPE_CHECKING:
+    from runbook_tui.secrets.secret import Secret
+
+
+class Catalogue:
+    """Manifests by id."""
+
+    def __init__(self, manifests: Mapping[str, Manifest]) -> None:
+        self._manifests = dict(sorted(manifests.items()))
+
+    @classmethod
+    def load(cls, extra_folders: Iterable[Path] = ()) -> Catalogue:
+        """The shipped manifests and those in `extra_folders`; an own one hides a shipped one of the same id.
+
+        Raises InputProblems with the mistakes of every file.
+        """
+        manifests: dict[str, Manifest] = {}
+        problems: list[Problem] = []
+        for folder in [shipped("providers", "catalog"), *extra_folders]:
+            seen: dict[str, str] = {}
+            for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+                try:
+                    document = load_file(path)
+                    manifest = load_manifest(document)
+                except InputProblems as error:
+                    problems += error.problems
+                    continue
+                if manifest.id in seen:
+                    problems.append(document.problem(("id",), f"{seen[manifest.id]} has the id {manifest.id!r} too"))
+                seen[manifest.id] = path.name
+                manifests[manifest.id] = manifest
+        if problems:
+            raise InputProblems(problems)
+        return cls(manifests)
+
+    def ids(self) -> list[str]:
+        """All provider ids, sorted."""
+        return list(self._manifests)
+
+    def get(self, provider: str) -> Manifest:
+        """The manifest of that id; RunbookError when there is none."""
+        if provider in self._manifests:
+            return self._manifests[provider]
+        close = difflib.get_close_matches(provider, self.ids(), 1, 0.6)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise RunbookError(f"there is no provider {provider!r}", f"{hint}known: {', '.join(self.ids())}")
+
+    def operation_names(self) -> frozenset[str]:
+        """Every operation name that some manifest knows."""
+        return frozenset(name for manifest in self._manifests.values() for name in manifest.operations)
+
+    def recognise(self, value: Secret) -> list[tuple[str, str]]:
+        """The (provider id, kind) pairs whose values look like this one, the longest prefix first."""
+        import re2
+
+        text = value.expose()
+        found: list[tuple[int, str, str]] = []
+        for manifest in self._manifests.values():
+            for kind in manifest.kinds:
+                prefix = max((len(p) for p in kind.prefixes if text.startswith(p)), default=0)
+                # A pattern without any prefix fits too many values to be a hint.
+                if prefix and (not kind.pattern or re2.fullmatch(kind.pattern, text)):
+                    found.append((-prefix, manifest.id, kind.id))
+        return [(provider, kind) for _, provider, kind in sorted(found)]

@@ -19,10 +19,11 @@ FEWEST = 4  # distinct characters
 
 # A line break inside a value: a folded line, a quoted-printable or shell continuation, YAML's indentation.
 BREAK = r"(?:[=\\]?\r?\n[ \t]*)?"
-_BREAK = re.compile(BREAK)
+_BREAK = re.compile(r"([=\\]?\r?\n)[ \t]*")
 _LINES = re.compile(r"\r?\n")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]")
-_NEWLINE = r"(?:\r?\n[ \t]*|\\{1,4}r\\{1,4}n|\\{1,4}n|(?:%(?:25)?0[dD])?%(?:25)?0[aA]|&#(?:10|[xX]0?[aA]);)"
+_NEWLINE = r"(?:\r?\n|\\{1,4}r\\{1,4}n|\\{1,4}n|(?:%(?:25)?0[dD])?%(?:25)?0[aA]|&#(?:10|[xX]0?[aA]);)"
+_BLANKS = r"(?:[ \t+]|%(?:25)?(?:20|09)|\\{1,4}t|&#(?:32|9);)*"
 
 
 Unit = tuple[str, ...]  # regular expressions for one character: the ways to write it
@@ -30,8 +31,10 @@ Unit = tuple[str, ...]  # regular expressions for one character: the ways to wri
 
 def _ends(unit: Unit, text: str, at: int) -> Iterator[int]:
     """Where the character can end that starts at `at`, or after a line break that starts there."""
-    bridge = _BREAK.match(text, at)
-    for start in {at, bridge.end() if bridge else at}:
+    starts = {at}
+    if bridge := _BREAK.match(text, at):
+        starts |= {bridge.end(1), bridge.end()}  # the blanks after it are indentation, or the value's own
+    for start in starts:
         for option in unit:
             found = _compiled(option).match(text, start)
             if found:
@@ -117,10 +120,9 @@ def _text_units(text: str) -> tuple[tuple[Unit, ...], list[tuple[int, int, bool]
     starts: list[tuple[int, int, bool]] = []
     for number, line in enumerate(_LINES.split(text)):
         if number:
-            units.append((_NEWLINE,))
-        body = line.strip() if len(line.strip()) >= SHORTEST else line
+            units.append((_NEWLINE, rf"{_NEWLINE}[ \t]*", _BLANKS + _NEWLINE + _BLANKS))
         # A run of backslashes is one unit: escaping multiplies it and the next character's escape joins it.
-        parts = re.findall(r"\\{1,8}|[^\\]", body)
+        parts = re.findall(r"\\{1,8}|[^\\]", line.strip(" \t"))
         starts.append((len(units), len(parts), line.startswith("-----")))
         units += [_run_unit(len(part)) if part[0] == "\\" else _char_unit(part) for part in parts]
     return tuple(units), starts

@@ -32,7 +32,7 @@ class Match:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Needle:
     raw: bytes
     literals: tuple[tuple[str, bytes], ...]
@@ -59,7 +59,14 @@ class Forms:
 
     def find(self, data: bytes) -> list[Match]:
         """The first match of each form of each value in `data`."""
-        return list(self._find(data))
+        found = list(self._find(data))
+        wide = {(match.needle, match.form): match for match in found if match.form in ("utf-16le", "utf-16be")}
+        for (needle, form), match in wide.items():
+            other = wide.get((needle, "utf-16be" if form == "utf-16le" else "utf-16le"))
+            # ASCII text in one byte order is the other order read one byte off: text starts at even places.
+            if other and abs(other.start - match.start) == 1 and match.start % 2:
+                found.remove(match)
+        return found
 
     def _find(self, data: bytes) -> Iterator[Match]:
         for index, needle in enumerate(self._needles):

@@ -68,16 +68,22 @@ class GitObjects:
     def _list(self) -> None:
         arguments = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname) %(objecttype)"]
         with self._git.run(arguments) as output:
-            while line := output.line():
-                name, _, kind = line.partition(b" ")
-                if kind in _TYPES:
-                    self.types[bytes.fromhex(name.decode("ascii"))] = _TYPES[kind]
-                else:
-                    self.unreadable[bytes.fromhex(name.decode("ascii"))] = "corrupt"
-            if not output.ended_well():
+            try:
+                self._take_list(output)
+            except GitDied:
                 self._gaps.add("part of the object store", "git could not list all of it")
             for complaint in output.complaints():
                 self._gaps.add("part of the object store", complaint)
+
+    def _take_list(self, output: GitOutput) -> None:
+        while line := output.line():
+            name, _, kind = line.partition(b" ")
+            if kind in _TYPES:
+                self.types[bytes.fromhex(name.decode("ascii"))] = _TYPES[kind]
+            else:
+                self.unreadable[bytes.fromhex(name.decode("ascii"))] = "corrupt"
+        if not output.ended_well():
+            raise GitDied
 
     def read(self, names: Iterable[bytes]) -> Iterator[Piece]:
         rest = iter(names)

@@ -129,9 +129,12 @@ def stores(repository: Repository, gaps: Gaps) -> list[Path]:
         if key in found:
             continue
         try:
-            _check_store(store, gaps)
+            blocking = _check_store(store, gaps)
         except OSError as error:
             gaps.add(f"object store {store} (an alternate)", (error.strerror or "cannot be read").lower())
+            continue
+        if blocking:
+            gaps.add(f"object store {store}", f"{blocking} is a pipe or device, at which git would wait for ever")
             continue
         found[key] = store
         if depth < _ALTERNATES_DEPTH:
@@ -155,21 +158,35 @@ def _alternates(store: Path, gaps: Gaps) -> list[Path]:
     return found
 
 
-def _check_store(store: Path, gaps: Gaps) -> None:
-    """Names what git would skip in silence: folders it may not read, packs without an index."""
-    for entry in sorted(_listing(store)):
-        if _HEX_DIR.fullmatch(entry) and (store / entry).is_dir():
-            try:
-                _listing(store / entry)
-            except OSError as error:
-                gaps.add(f"objects in {store / entry}", (error.strerror or "cannot be read").lower())
+def _check_store(store: Path, gaps: Gaps) -> str:
+    """Names what git would skip in silence: folders it may not read, packs without an index.
+
+    Returns the name of a file that git would hang at, if there is one.
+    """
+    blocking = ""
+    for folder in sorted(_listing(store)):
+        if not (_HEX_DIR.fullmatch(folder) or folder in ("pack", "info")) or not (store / folder).is_dir():
+            continue
+        try:
+            with os.scandir(store / folder) as listed:
+                entries = list(listed)
+        except OSError as error:
+            gaps.add(f"objects in {store / folder}", (error.strerror or "cannot be read").lower())
+            continue
+        blocking = next((f"{folder}/{entry.name}" for entry in entries if _is_special(entry)), blocking)
+        if folder == "pack":
+            _check_packs({entry.name for entry in entries}, gaps)
+    return blocking
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
     try:
-        names = set(_listing(store / "pack"))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        gaps.add(f"packs in {store}", (error.strerror or "cannot be read").lower())
-        return
+        return not (entry.is_file() or entry.is_dir()) and Path(entry.path).exists()
+    except OSError:
+        return False
+
+
+def _check_packs(names: set[str], gaps: Gaps) -> None:
     for name in sorted(names):
         stem, dot, kind = name.rpartition(".")
         if dot and kind == "pack" and f"{stem}.idx" not in names:

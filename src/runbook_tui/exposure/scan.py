@@ -122,7 +122,10 @@ class _RepositoryScan:
         return sorted(hits, key=_by_time)
 
     def _file_hit(self, found: FileMatch) -> Hit:
-        return Hit(self._names[found.match.needle], found.match.form, "", "file", (found.path,), found.line)
+        # git never sends these files; LFS sends the ones it keeps.
+        pushed = None if "lfs/" in found.path else False
+        name = self._names[found.match.needle]
+        return Hit(name, found.match.form, "", "file", (found.path,), found.line, pushed=pushed)
 
     def _note_unreadable(self, objects: Objects) -> None:
         broken = list(objects.unreadable.items())

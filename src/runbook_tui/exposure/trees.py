@@ -71,7 +71,7 @@ def find_holders(objects: Objects, hits: Iterable[bytes], name_size: int) -> Hol
 def find_paths(objects: Objects, holders: Holders, tops: Iterable[bytes], name_size: int, gaps: Gaps) -> None:
     """Fill in `holders.paths`, starting from `tops` (trees of commits, and trees that refs or tags name).
 
-    A tree that nothing holds is a top as well: the paths of an abandoned tree are relative to it.
+    Where no top leads, the paths are relative to a tree that no other tree holds.
     """
     trees = set().union(*holders.by_hit.values())
     below: dict[bytes, list[tuple[bytes, bytes]]] = {}
@@ -83,11 +83,19 @@ def find_paths(objects: Objects, holders: Holders, tops: Iterable[bytes], name_s
                 held.add(child)
             elif child in holders.by_hit:
                 below.setdefault(piece.name, []).append((name, child))
-    paths = holders.paths
-    stack = []
-    for tree in (set(tops) & trees) | (trees - held):
-        paths[tree] = {b""}
-        stack.append((tree, b""))
+    proper, cut = _spread(set(tops) & trees, below, trees)
+    stray, cut_too = _spread(trees - held - set(tops), below, trees)
+    holders.paths = stray | proper
+    if cut or cut_too:
+        gaps.add("paths of some hits", f"more than {MAX_PATHS} of one object, or longer than {MAX_PATH} bytes")
+
+
+def _spread(
+    tops: set[bytes], below: Mapping[bytes, list[tuple[bytes, bytes]]], trees: set[bytes]
+) -> tuple[dict[bytes, set[bytes]], bool]:
+    """Object -> its paths from the `tops`, and whether some had to be left out."""
+    paths: dict[bytes, set[bytes]] = {tree: {b""} for tree in tops}
+    stack = [(tree, b"") for tree in tops]
     cut = False
     while stack:
         tree, path = stack.pop()
@@ -102,8 +110,7 @@ def find_paths(objects: Objects, holders: Holders, tops: Iterable[bytes], name_s
             known.add(longer)
             if child in trees:
                 stack.append((child, longer))
-    if cut:
-        gaps.add("paths of some hits", f"more than {MAX_PATHS} of one object, or longer than {MAX_PATH} bytes")
+    return paths, cut
 
 
 def tree_paths(paths: Mapping[bytes, set[bytes]], tree: bytes, names: Iterable[bytes]) -> list[bytes]:

@@ -1,0 +1,178 @@
+"""`runbook scan`: where in a repository's history a leaked value stands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runbook_tui.cli import emit, json_option
+from runbook_tui.foundation.errors import Exit, RunbookError
+
+if TYPE_CHECKING:
+    from runbook_tui.exposure.model import Hit, RepositoryScan, ScanResult
+    from runbook_tui.secrets.secret import Secret
+
+_STDIN_LIMIT = 1 << 20
+_SHOWN_REFS = 3
+_SHOWN_PATHS = 3
+
+
+@click.command("scan")
+@click.argument("repositories", metavar="REPO...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--credential", "names", metavar="NAME", multiple=True, help="A credential of the vault; may be repeated."
+)
+@click.option("--value-stdin", is_flag=True, help="Read values from standard input, one a line.")
+@click.option("--vault", type=click.Choice(["keyring", "file"]), help="Where the credentials are.")
+@json_option
+def command(
+    repositories: tuple[Path, ...], names: tuple[str, ...], value_stdin: bool, vault: str | None, as_json: bool
+) -> int:
+    """Search git repositories' whole history for known values.
+
+    Every blob, message, tag, note and file name is searched: of every ref, stash, reflog and of what nothing
+    points at any more; as it is, and in base64, URL, hexadecimal, JSON and UTF-16 form. Nothing in the repository is
+    run, nothing is written to it, and the network is not used.
+
+    Exit code: 0 nothing found and everything seen, 1 found, 2 bad input, 3 nothing found but not everything could be
+    seen.
+    """
+    from runbook_tui.exposure.scan import scan
+
+    values = _values(names, value_stdin, vault)
+    with _Meter() as meter:
+        result = scan(values, repositories, meter.show)
+    if as_json:
+        emit(result.document())
+    else:
+        for line in _report(result):
+            click.echo(line)
+    if result.found:
+        return Exit.BAD
+    return Exit.GOOD if result.complete else Exit.INCOMPLETE
+
+
+def _values(names: tuple[str, ...], value_stdin: bool, vault: str | None) -> list[tuple[str, Secret]]:
+    """The values to look for, by name. Without any option, asked for at the terminal."""
+    found: list[tuple[str, Secret]] = []
+    if names:
+        from runbook_tui.cli.wiring import open_vault
+
+        opened = open_vault(vault)
+        for name in names:
+            secret = opened.get(name).secret
+            if secret is None:
+                raise RunbookError(
+                    f"the vault knows {name!r} only by its key id, not its value",
+                    "send the value on standard input with --value-stdin",
+                )
+            found.append((name, secret))
+    if value_stdin:
+        found += _from_stdin()
+    if not names and not value_stdin:
+        from runbook_tui.cli.wiring import ask_secret
+
+        found.append(("typed", ask_secret("value to search for")))
+    return found
+
+
+def _from_stdin() -> list[tuple[str, Secret]]:
+    from runbook_tui.exposure.forms import MIN_VALUE
+    from runbook_tui.secrets.secret import Secret
+
+    content = sys.stdin.buffer.read(_STDIN_LIMIT + 1)
+    if len(content) > _STDIN_LIMIT:
+        raise RunbookError("standard input is larger than 1 MiB", "send one value a line")
+    found = []
+    for number, line in enumerate(content.split(b"\n"), 1):
+        value = line.removesuffix(b"\r")
+        if not value:
+            continue
+        if len(value) < MIN_VALUE:
+            raise RunbookError(
+                f"the value on line {number} of standard input is shorter than {MIN_VALUE} bytes",
+                "so short a text stands in any history by chance",
+            )
+        found.append((f"stdin:{number}", Secret(value)))
+    if not found:
+        raise RunbookError("standard input holds no value", "send one value a line")
+    return found
+
+
+class _Meter:
+    """One line on standard error that says how far the scan is; nothing when that is not a terminal."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+        self._on = self._stream.isatty()
+
+    def __enter__(self) -> _Meter:
+        return self
+
+    def __exit__(self, *rest: object) -> None:
+        self._write("")
+
+    def show(self, facts: dict[str, Any]) -> None:
+        total = facts["total"]
+        part = f" {100 * facts['objects'] // total}% of {total} objects" if total else ""
+        self._write(f"{facts['phase']} {facts['repository']}{part}"[:78])
+
+    def _write(self, text: str) -> None:
+        if self._on:
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+
+
+def _report(result: ScanResult) -> list[str]:
+    """The result for people: a summary for each value, then each repository's places."""
+    lines = []
+    for summary in result.document()["credentials"]:
+        hits = [hit for repository in result.repositories for hit in repository.hits]
+        count = sum(hit.credential == summary["credential"] for hit in hits)
+        if not count:
+            lines.append(f"{summary['credential']}: not found")
+            continue
+        pushed = {True: "was on a remote", False: "not known to have left this clone", None: "pushed: not determined"}
+        span = f"{summary['earliest'] or 'not determined'} to {summary['latest'] or 'not determined'}"
+        lines.append(f"{summary['credential']}: found in {count} places, {span}, {pushed[summary['pushed']]}")
+    for repository in result.repositories:
+        lines += ["", *_repository(repository)]
+    return lines
+
+
+def _repository(repository: RepositoryScan) -> list[str]:
+    shown = repository.document()
+    lines = [f"{shown['path']}: {shown['objects']} objects, {shown['bytes']} bytes, {shown['seconds']:.1f} s"]
+    for hit in repository.hits:
+        lines += _hit(hit)
+    if not repository.hits:
+        lines.append("  nothing found")
+    if repository.not_scanned:
+        lines.append("  not searched:")
+        lines += [f"    {gap.what}: {gap.why}" for gap in repository.not_scanned]
+    return lines
+
+
+def _hit(hit: Hit) -> list[str]:
+    shown = hit.document()
+    where = _some(shown["paths"], _SHOWN_PATHS) or f"the {shown['type']} object itself"
+    name = f" {shown['object'][:12]}" if shown["object"] else ""
+    lines = [f"  {shown['credential']} in {shown['type']}{name}, line {shown['line']}, as {shown['form']}: {where}"]
+    for mark in shown["first"][:1]:
+        lines.append(f"    first {mark['commit'][:12]} {mark['time'] or 'at an unknown time'} by {mark['author']}")
+    for mark in shown["last"][-1:]:
+        lines.append(f"    last  {mark['commit'][:12]} {mark['time'] or 'at an unknown time'}")
+    if shown["refs"]:
+        lines.append(f"    refs  {_some(shown['refs'], _SHOWN_REFS)}")
+    elif shown["type"] != "file":
+        reach = {"index": "only the index keeps it", "reflog": "only a reflog leads to it"}
+        lines.append(f"    refs  none: {reach.get(shown['reachable'], 'nothing leads to it any more')}")
+    return lines
+
+
+def _some(items: list[str], count: int) -> str:
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    return ", ".join(items[:count]) + more

@@ -25,7 +25,7 @@ def npm_program(path: str) -> str:
     servers = Path(os.environ.get("RUNBOOK_TEST_NPM") or Path(cache) / "runbook-tui-tests" / "npm")
     program = servers / "node_modules" / path
     if not program.is_file():
-        pytest.skip(f"npm package {path.removeprefix('@').split('/dist')[0]} is not installed (sh tools/test-servers)")
+        pytest.skip(f"npm package {path.split('/dist', maxsplit=1)[0]} is not installed (sh tools/test-servers)")
     return str(program)
 
 

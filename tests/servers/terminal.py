@@ -12,12 +12,19 @@ from pathlib import Path
 
 from servers.processes import needs
 
-# remain-on-exit: the last screen and the exit code can still be read when the command has ended.
 _SETTINGS = """
 set -g default-terminal screen-256color
-set -g remain-on-exit on
 set -g status off
 set -g escape-time 0
+"""
+# tmux itself loses the exit status of a program that ends while its last output is read, and writes a line over the
+# last screen. So a shell notes process id and status, and keeps the screen; the traps leave Ctrl-C to the command.
+_NOTE_STATUS = """
+trap : INT QUIT
+notes=$1; shift
+sh -c 'echo $$ >"$0/pid"; exec "$@"' "$notes" "$@"
+echo $? >"$notes/status"
+exec tail -f /dev/null
 """
 
 
@@ -38,8 +45,10 @@ class Terminal:
         self._folder = Path(tempfile.mkdtemp(prefix="rb-tmux-"))
         (self._folder / "settings").write_text(_SETTINGS)
         self._env = dict(env) | {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+        start_in = () if cwd is None else ("-c", str(cwd))
+        noted = ("sh", "-c", _NOTE_STATUS, "sh", str(self._folder), *command)
         size = ("-x", str(columns), "-y", str(rows))
-        self._run("-f", str(self._folder / "settings"), "new-session", "-d", *size, *_start_in(cwd), *command)
+        self._run("-f", str(self._folder / "settings"), "new-session", "-d", *size, *start_in, "--", *noted)
 
     def send(self, *keys: str) -> None:
         """Press keys by tmux's names: "Enter", "Escape", "Tab", "Down", "F1", "C-c", "M-x", or one character."""
@@ -80,15 +89,17 @@ class Terminal:
 
     def exit_code(self) -> int | None:
         """None while the command runs; 128 + the signal's number when a signal ended it, as a shell reports it."""
-        dead, status, signal = self._ask("#{pane_dead},#{pane_dead_status},#{pane_dead_signal}").split(",")
-        if dead != "1":
-            return None
-        return 128 + int(signal) if signal else int(status or 0)
+        status = self._note("status")
+        return int(status) if status else None
 
     @property
     def pid(self) -> int:
         """The command's process id."""
-        return int(self._ask("#{pane_pid}"))
+        limit = time.monotonic() + 10
+        while not (pid := self._note("pid")):
+            assert time.monotonic() < limit, f"the command did not start:\n{self.screen()}"
+            time.sleep(0.02)
+        return int(pid)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -112,6 +123,13 @@ class Terminal:
             time.sleep(0.05)
         return screen
 
+    def _note(self, name: str) -> str:
+        """What the shell around the command has written so far; "" before it has."""
+        try:
+            return (self._folder / name).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
     def _ask(self, question: str) -> str:
         return self._run("display-message", "-p", question).strip()
 
@@ -126,7 +144,3 @@ class Terminal:
             check=True,
         )
         return answer.stdout
-
-
-def _start_in(cwd: Path | None) -> tuple[str, ...]:
-    return () if cwd is None else ("-c", str(cwd))

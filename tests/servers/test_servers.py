@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +159,13 @@ def test_the_terminal_types_pastes_resizes_and_reports_the_exit(terminal: Callab
     shell.send("Enter")
     shell.wait_for("columns=100, lines=30")
     assert shell.wait_exit() == 7
+
+
+def test_the_terminal_reports_the_signal_that_ended_its_program(terminal: Callable[..., Terminal]) -> None:
+    shell = terminal([sys.executable, "-c", "input('here? ')"], env=plain_environment())
+    shell.wait_for("here?")
+    os.kill(shell.pid, signal.SIGKILL)
+    assert shell.wait_exit() == 128 + signal.SIGKILL
 
 
 def test_closing_the_terminal_hangs_up_its_program(terminal: Callable[..., Terminal]) -> None:

@@ -179,11 +179,12 @@ def test_the_value_is_in_no_argument_environment_or_file(tmp_path: Path) -> None
                             continue
                         if str(tmp_path).encode() in content:
                             seen.append(content)
-            for path in temporary.rglob("*"):
-                try:
-                    seen.append(path.read_bytes())
-                except OSError:
-                    continue
+            for folder, _, files in os.walk(temporary):
+                for name in files:
+                    try:
+                        seen.append((Path(folder) / name).read_bytes())
+                    except OSError:
+                        continue
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -1,0 +1,146 @@
+"""`runbook scan` as an operator runs it: what it prints, and what its exit code says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VALUE = "AKIAFAKE/secret+value0123456789"
+
+
+def git(folder: Path, *args: str) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *args]
+    subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    path = tmp_path / "repo"
+    path.mkdir()
+    git(path, "init", "-q", "-b", "main")
+    (path / "app.env").write_text(f"A=1\nKEY={VALUE}\n")
+    git(path, "add", "app.env")
+    git(path, "commit", "-q", "-m", "start")
+    return path
+
+
+def runbook(home: Path, *args: str, data: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "runbook_tui", "scan", *args],
+        input=data,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"RUNBOOK_HOME": str(home / "home")},
+        check=False,
+    )
+
+
+def test_found(repo: Path, tmp_path: Path) -> None:
+    """A found value ends with 1; the text names path, line, commit and ref and does not show the value."""
+    done = runbook(tmp_path, str(repo), "--value-stdin", data=VALUE + "\n")
+    assert done.returncode == 1
+    assert "line 2, as raw: app.env" in done.stdout
+    assert "refs/heads/main" in done.stdout
+    assert "Ada <ada@example.com>" in done.stdout
+    assert VALUE not in done.stdout + done.stderr
+
+
+def test_json_is_the_only_thing_on_standard_output(repo: Path, tmp_path: Path) -> None:
+    """`--json` prints the documented shape; values are named by their line, empty lines counted."""
+    done = runbook(tmp_path, str(repo), "--value-stdin", "--json", data=f"not-there-at-all\n\n{VALUE}\r\n")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert [entry["credential"] for entry in document["credentials"]] == ["stdin:1", "stdin:3"]
+    assert document["credentials"][0] == {"credential": "stdin:1", "earliest": None, "latest": None, "pushed": None}
+    part = document["repositories"][0]
+    assert set(part) == {"path", "objects", "bytes", "seconds", "not_scanned", "hits"}
+    assert set(part["hits"][0]) == {
+        *("credential", "rule", "form", "object", "type", "paths", "line"),
+        *("first", "last", "refs", "remotes", "reachable"),
+    }
+    assert part["hits"][0]["credential"] == "stdin:3"
+    assert part["objects"] == 3
+    assert done.stderr == ""
+
+
+def test_clean(repo: Path, tmp_path: Path) -> None:
+    """Nothing found and everything seen ends with 0."""
+    done = runbook(tmp_path, str(repo), "--value-stdin", data="another-fake-value\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "stdin:1: not found" in done.stdout
+
+
+def test_clean_as_far_as_can_be_seen(repo: Path, tmp_path: Path) -> None:
+    """Nothing found, but not everything could be looked at: 3, and what was left out."""
+    git(repo, "remote", "add", "origin", "https://example.com/r.git")
+    done = runbook(tmp_path, str(repo), "--value-stdin", data="another-fake-value\n")
+    assert done.returncode == 3
+    assert "not searched:" in done.stdout
+    assert "remote origin" in done.stdout
+
+
+def test_several_repositories(repo: Path, tmp_path: Path) -> None:
+    """Every repository is listed; one hit anywhere is a hit."""
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    done = runbook(tmp_path, str(other), str(repo), "--value-stdin", "--json", data=VALUE)
+    assert done.returncode == 1
+    assert [len(part["hits"]) for part in json.loads(done.stdout)["repositories"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("", "standard input holds no value"),
+        ("\n\n", "standard input holds no value"),
+        ("long-enough-value\nabc\n", "the value on line 2 of standard input is shorter than 6 bytes"),
+        ("x" * (1 << 20) + "\n", "larger than 1 MiB"),
+    ],
+)
+def test_bad_values(repo: Path, tmp_path: Path, data: str, message: str) -> None:
+    """A value that cannot be searched for is one clear line and 2, without the value."""
+    done = runbook(tmp_path, str(repo), "--value-stdin", data=data)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "abc" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("kind", ["nothing", "folder", "file", "damaged"])
+def test_bad_repositories(tmp_path: Path, kind: str) -> None:
+    """A path that is no repository is one clear line with a hint and 2; no traceback."""
+    path = tmp_path / "here"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("x")
+    elif kind == "damaged":
+        (path / ".git").mkdir(parents=True)
+    done = runbook(tmp_path, str(path), "--value-stdin", data=VALUE)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {path}")
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_value_and_no_terminal(repo: Path, tmp_path: Path) -> None:
+    """Without a value and without a terminal to ask at, the way to send one is named."""
+    command = [sys.executable, "-m", "runbook_tui", "scan", str(repo)]
+    env = os.environ | {"RUNBOOK_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, start_new_session=True, check=False
+    )
+    assert done.returncode in (2, 3)
+    assert "--value-stdin" in done.stderr
+
+
+def test_no_repository_named(tmp_path: Path) -> None:
+    """Usage errors end with 2."""
+    assert runbook(tmp_path, "--value-stdin", data=VALUE).returncode == 2

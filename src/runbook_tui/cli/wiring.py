@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     from runbook_tui.providers.catalogue import Catalogue
     from runbook_tui.secrets.secret import Secret
     from runbook_tui.secrets.vault import Vault
+
+T = TypeVar("T")
 
 VAULTS = ("keyring", "session", "file")
 
@@ -43,6 +49,30 @@ def open_vault(choice: str | None = None, *, wait: float | None = None) -> Vault
 
         return KeyringVault(here) if wait is None else KeyringVault(here, wait=wait)
     raise RunbookError(f"unknown vault {chosen!r}", f"use one of: {', '.join(VAULTS)}")
+
+
+def using_vault(choice: str | None, wait: bool, action: Callable[[Vault], T]) -> T:
+    """`action` on the vault of that kind; at a terminal, offers to wait when the keyring is busy with a dialog.
+
+    `wait` gives the keyring 60 s from the start. `action` may run a second time.
+    """
+    from runbook_tui.secrets.vault import VaultError
+
+    patience = 60.0
+    try:
+        return action(open_vault(choice, wait=patience if wait else None))
+    except VaultError as error:
+        if wait or error.reason not in ("prompt", "hanging") or not interactive():
+            raise
+        click.echo(error.message, err=True)
+        if not click.confirm(f"wait up to {patience:.0f} s for it?", default=True, err=True):
+            raise
+    return action(open_vault(choice, wait=patience))
+
+
+def interactive() -> bool:
+    """Whether somebody can be asked a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def vault_choice(here: Places) -> str | None:

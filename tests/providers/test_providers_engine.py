@@ -164,8 +164,12 @@ def test_the_list_is_read_to_its_end_and_the_key_is_found_by_its_redaction() -> 
 
 @pytest.mark.parametrize(
     ("data", "more", "state"),
-    [([], False, "dead"), ([{"id": "key_1"}], False, "alive"), ([{"id": "key_1"}] * 2, False, "undetermined")]
-    + [([{"id": "key_7"}], True, "undetermined")],
+    [
+        ([], False, "dead"),
+        ([{"id": "key_1"}], False, "alive"),
+        ([{"id": "key_1"}] * 2, False, "undetermined"),
+        ([{"id": "key_7"}], True, "undetermined"),
+    ],
 )
 def test_listed_as_gone_needs_the_whole_list(data: list[Any], more: bool, state: str) -> None:
     body = {"data": data, "has_more": more, "last_id": "key_7"}

@@ -147,9 +147,13 @@ def _xml(body: bytes) -> tuple[Any, bool]:
         return None, False
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 - see above
-        return _element(root, 0), True
+        body = _element(root, 0)
     except (ElementTree.ParseError, RecursionError, ValueError):
         return None, False
+    # AWS has two forms of a refusal, <Error> and <Errors><Error>: one is enough for a manifest.
+    if isinstance(body, dict) and isinstance(body.get("Errors"), dict):
+        body = {**body["Errors"], **body}
+    return body, True
 
 
 def _element(element: ElementTree.Element, depth: int) -> Any:

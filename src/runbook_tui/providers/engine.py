@@ -144,7 +144,8 @@ class Engine:
             return Verdict("undetermined", "none", outcome.reason, outcome.evidence)
         if not heard.last.readable:
             # A proxy or a captive portal answers with a page of its own, with any status.
-            reason = f"the answer {heard.last.status} is not {call.operation.answer.upper()}, so it may not be the API's"
+            form = call.operation.answer.upper()
+            reason = f"the answer {heard.last.status} is not {form}, so it may not be the API's"
             return Verdict("undetermined", "none", reason, outcome.evidence)
         rule = rule_for(call.operation, heard.last, outcome.outputs)
         if rule is None:

@@ -138,3 +138,15 @@ def clock_text(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, left = divmod(rest, 60)
     return f"{sign}{hours}:{minutes:02d}:{left:02d}" if hours else f"{sign}{minutes}:{left:02d}"
+
+
+def clock_time(text: str, now: datetime) -> str:
+    """RFC 3339 for what an operator types: an instant, or `22:04` for the last such UTC time before `now`."""
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?Z?", text.strip())
+    if not match:
+        return iso(parse_instant(text.strip()))
+    hour, minute, second = (int(part or 0) for part in match.groups())
+    if hour > 23 or minute > 59 or second > 59:
+        raise RunbookError(f"not a time of day: {text!r}", "write it like 22:04")
+    moment = now.astimezone(UTC).replace(hour=hour, minute=minute, second=second, microsecond=0)
+    return iso(moment if moment <= now else moment - timedelta(days=1))

@@ -30,3 +30,8 @@ def plain(text: str, limit: int = 2000, *, keep_newlines: bool = False) -> str:
 def one_line(text: str, limit: int = 200) -> str:
     """`plain` on one line, runs of white space folded."""
     return plain(" ".join(text.split()), limit)
+
+
+def same_width(text: str) -> str:
+    """`text` with every unsafe character as one replacement character, so that a laid out line keeps its columns."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _UNSAFE else char for char in text)

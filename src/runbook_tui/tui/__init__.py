@@ -1,0 +1,1 @@
+"""The Textual front end: widgets draw what `incident` says, and no rule lives here."""

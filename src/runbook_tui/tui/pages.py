@@ -1,0 +1,76 @@
+"""What stands on each page."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from runbook_tui.foundation.text import plain
+from runbook_tui.incident.actions import ACTIONS, why_disallowed
+from runbook_tui.incident.board import Board, sentence
+from runbook_tui.tui import drawing
+from runbook_tui.tui.block import Rows, row
+from runbook_tui.tui.incident import key_name
+from runbook_tui.tui.page import PageScreen
+from runbook_tui.tui.styling import FAINT, KEY, STRONG
+
+if TYPE_CHECKING:
+    from runbook_tui.tui.app import IncidentApp
+
+
+def show(app: IncidentApp, name: str) -> None:
+    """Open the page of that name: steps, timeline or help."""
+    if name == "steps":
+        app.push_screen(PageScreen("STEPS AND CLOSED LOOP", _steps))
+    elif name == "timeline":
+        app.push_screen(PageScreen("TIMELINE (UTC)", lambda shown, width: _timeline(app, width), from_end=True))
+    else:
+        app.push_screen(PageScreen("KEYS", lambda shown, width: _keys(app)))
+
+
+def show_report(app: IncidentApp, markdown: str) -> None:
+    """The report as the text it is: rendering sixty sections would take seconds."""
+
+    def lines(shown: Board, width: int) -> Rows:
+        rows: Rows = []
+        for line in plain(markdown, 1_000_000, keep_newlines=True).split("\n"):
+            style = STRONG if line.startswith("#") else FAINT if line.startswith(("```", "|--", "| -")) else ""
+            rows += [row(" ", (part, style)) for part in wrap(line, width - 1, drop_whitespace=False) or [""]]
+        return rows
+
+    app.push_screen(PageScreen("REPORT PREVIEW: `runbook report` writes it", lines))
+
+
+def _steps(shown: Board, width: int) -> Rows:
+    lines = [drawing.loop_line(line, width) for line in shown.lines]
+    title = drawing.heading("CLOSED LOOP", shown.loop, width)
+    return [*drawing.steps(shown, width, 0, reasons=True), row(""), title, *lines]
+
+
+def _timeline(app: IncidentApp, width: int) -> Rows:
+    rows: Rows = []
+    for event in app.client.events:
+        said = sentence(event)
+        for number, part in enumerate(wrap(said, width - 12)) if said else ():
+            rows.append(drawing.event_row(event, part) if not number else row(" " * 11, part))
+    return rows
+
+
+def _keys(app: IncidentApp) -> Rows:
+    client = app.client
+    rows: Rows = []
+    for one in ACTIONS:
+        why = why_disallowed(client.book, client.state, one.name, client.clock.now(), driving=client.driving)
+        reason = (f"   not now: {why}", FAINT) if why else ""
+        rows.append(row((f"  {key_name(one.key):<8}", KEY), f"{one.help}", reason))
+    rows += [
+        row((f"  {'? or F1':<8}", KEY), "these keys"),
+        row((f"  {'ctrl+z':<8}", KEY), "to the shell; `fg` comes back"),
+        row((f"  {'ctrl+c':<8}", KEY), "leave, after a question"),
+        row(""),
+        row(("  Marks  ", STRONG), "✓ done  ▶ now  ◷ waiting  ✗ failed or refuted  ? no answer  ! unknown"),
+        row("         ⤼ skipped or waived  □ open"),
+        row(("  Grades ", STRONG), "refused: the secret was refused  ·  listed: the vendor lists it so"),
+        row("         attested: a named person says so"),
+    ]
+    return rows

@@ -1,0 +1,95 @@
+"""The base of every screen program: what Textual does by default and a tool that handles secrets must not do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from rich.segment import Segment
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.filter import LineFilter
+
+from runbook_tui.foundation.text import same_width
+
+_LAST_RESORT = 5.0  # seconds a screen without a terminal gets to end by itself
+
+Result = TypeVar("Result")
+
+
+class ControlFilter(LineFilter):
+    """Takes control, direction and zero-width characters out of every line, wherever it was drawn from.
+
+    Text is made safe when it is put into words; this is the second door, in front of the terminal.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.text.isprintable() for segment in segments):
+            return segments
+        return [Segment(same_width(text), style, control) for text, style, control in segments]
+
+
+class SafeApp(App[Result], inherit_bindings=False):
+    """An application without palette, screenshots, text selection, animations or tracebacks with values in them."""
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave", "leave", show=False, priority=True),
+        Binding("ctrl+q", "leave", "leave", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "shell", show=False, priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self._filters.append(ControlFilter())
+
+    def on_mount(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, partial(self._end_by_signal, number))
+
+    def _end_by_signal(self, number: signal.Signals) -> None:
+        """End in order: by default Textual is killed on the spot and leaves the terminal in its own mode."""
+        status = 128 + int(number)
+        if number == signal.SIGHUP:
+            # The terminal is gone: reading it would spin, writing to it fail.
+            driver: Any = self._driver
+            driver.exit_event.set()
+            driver.write = lambda data: None
+            last = threading.Timer(_LAST_RESORT, os._exit, (status,))
+            last.daemon = True
+            last.start()
+        self.exit(return_code=status)
+
+    def action_leave(self) -> None:
+        self.exit()
+
+    def _fatal_error(self) -> None:
+        """Say what failed and where, never with what values."""
+        self._exit_renderables.append(failure(self._exception))
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: Any) -> None:
+        """Textual's own reports hold source lines and values: ours takes their place."""
+        self._return_code = 1
+        self._fatal_error()
+
+
+def failure(error: BaseException | None) -> str:
+    """`TypeError at incident.py:40`: the type and the place of an error."""
+    cause = getattr(error, "error", None) or error
+    frames = traceback.extract_tb(cause.__traceback__) if isinstance(cause, BaseException) else []
+    ours = [frame for frame in frames if "runbook_tui" in frame.filename] or list(frames)
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"the screen failed: {type(cause).__name__}{place}\nthe record is safe: `runbook resume` goes on"

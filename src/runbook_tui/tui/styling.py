@@ -1,0 +1,54 @@
+"""Colours, borders and the style sheet. Orange and blue tell bad from good, and a mark or word always says it too."""
+
+from __future__ import annotations
+
+GOOD = "#6cb6ff"
+BAD = "bold #ffb454"
+FAINT = "#9aa4ad"
+STRONG = "bold"
+KEY = "bold #6cb6ff"
+
+# mode -> (style of its badge, style of its borders, border of dialogs, horizontal rule)
+MODES = {
+    "LIVE": ("bold #101010 on #ff9f1c", "#ff9f1c", "heavy", "━"),
+    "DRILL": ("bold #ffffff on #2f6fde", "#6c9bff", "double", "═"),
+    "DRY-RUN": ("bold #101010 on #b8c0c8", "#b8c0c8", "dashed", "╍"),
+}
+
+# The eight characters of a box: corners from top left clockwise, then top, right, bottom, left.
+BOXES = {"heavy": "┏┓┛┗━┃━┃", "double": "╔╗╝╚═║═║", "dashed": "┏┓┛┗╍╏╍╏"}
+
+STATUS = {
+    "done": GOOD,
+    "running": STRONG,
+    "waiting": STRONG,
+    "failed": BAD,
+    "refuted": BAD,
+    "undetermined": BAD,
+    "unknown": BAD,
+    "skipped": FAINT,
+    "pending": FAINT,
+}
+
+CSS = """
+Screen { background: #14181c; color: #e6e9ec; }
+Block { height: auto; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+#body { height: 1fr; }
+#side { width: 44; height: 1fr; padding: 0 1; }
+#main { width: 1fr; height: 1fr; }
+#log { height: 1fr; }
+.compact #side { display: none; }
+.tiny #body, .tiny #foot { display: none; }
+Page { height: 1fr; scrollbar-size-vertical: 1; }
+Ask { align: center middle; background: #14181c 70%; padding-top: 4; }
+#dialog { width: 100; max-width: 100%; height: auto; max-height: 100%; background: #1b2127; padding: 0 1; }
+#told { height: auto; max-height: 12; scrollbar-size-vertical: 1; }
+#fields { height: auto; max-height: 16; scrollbar-size-vertical: 1; }
+Ask.compact { padding-top: 3; }
+Ask.compact #told { max-height: 7; }
+Ask.compact #fields { max-height: 9; }
+Entry { border: none; height: 1; padding: 0 1; background: #2a323a; }
+Entry:focus { background: #34404b; }
+Choice { height: auto; padding: 0 1; background: #232a31; }
+Choice:focus { background: #34404b; }
+"""

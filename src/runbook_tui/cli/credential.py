@@ -237,7 +237,7 @@ def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:
 
 
 def _check_binding(known: Catalogue, provider: str, origins: dict[str, str], attributes: dict[str, str]) -> None:
-    """RunbookError when the provider has no such origin or attribute, or needs one that is not given."""
+    """RunbookError when the provider has no such origin or attribute, or needs an address that is not given."""
     if provider == "none":
         return
     manifest = known.get(provider)
@@ -252,7 +252,7 @@ def _check_binding(known: Catalogue, provider: str, origins: dict[str, str], att
             raise RunbookError(f"{manifest.name} needs the address {name!r}", f"add --origin {name}={example}")
     for name, attribute in manifest.attributes.items():
         if attribute.required and not attribute.default and name not in attributes:
-            raise RunbookError(f"{manifest.name} needs {name!r}: {attribute.ask}", f"add --attribute {name}=…")
+            click.echo(f"note: calls to {manifest.name} also need {name}: {attribute.ask} (--attribute)", err=True)
 
 
 def _binding(provider: str, origins: dict[str, str], key_id: str, attributes: dict[str, str]) -> Binding:

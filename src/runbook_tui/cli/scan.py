@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runbook_tui.secrets.secret import Secret
 
 _STDIN_LIMIT = 1 << 20
+_SHOWN_HITS = 50
 _SHOWN_REFS = 3
 _SHOWN_PATHS = 3
 
@@ -146,8 +147,10 @@ def _report(result: ScanResult) -> list[str]:
 def _repository(repository: RepositoryScan) -> list[str]:
     shown = repository.document()
     lines = [f"{shown['path']}: {shown['objects']} objects, {shown['bytes']} bytes, {shown['seconds']:.1f} s"]
-    for hit in repository.hits:
+    for hit in repository.hits[:_SHOWN_HITS]:
         lines += _hit(hit)
+    if len(repository.hits) > _SHOWN_HITS:
+        lines.append(f"  and {len(repository.hits) - _SHOWN_HITS} more places: --json lists all")
     if not repository.hits:
         lines.append("  nothing found")
     if repository.not_scanned:

@@ -156,9 +156,7 @@ class Conductor:
     def _markdown(self) -> str:
         from runbook_tui.report.markdown import markdown
 
-        return markdown(
-            self.book, self.state, self.events, tool=f"runbook {__version__}", now=iso(self.kit.clock.now())
-        )
+        return markdown(self.book, self.state, self.events, tool=f"runbook {__version__}", now=self.kit.clock.now())
 
     def _no_journal(self, error: JournalError) -> None:
         self._broken = error.message

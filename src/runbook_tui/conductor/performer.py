@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from runbook_tui.conductor import consumers
@@ -92,10 +93,12 @@ class Performer:
             return {"credential": account, "admin": admin}
         if side == "new":
             one = kit.credential(subject.new_name)
-        elif subject.has_secret:
-            one = kit.credential(subject.name)
         else:
-            one = Credential(subject.name, None, kit.describe(subject.name))
+            known = kit.credential(subject.name) if subject.has_secret else None
+            binding = known.binding if known else kit.describe(subject.name)
+            attributes = {**binding.attributes, **subject.attributes}
+            binding = replace(binding, key_id=subject.key_id or binding.key_id, attributes=attributes)
+            one = Credential(subject.name, known.secret if known else None, binding)
         found = {"credential": one}
         admin = kit.admin(subject.slot, subject.provider)
         if admin is not None:
@@ -132,6 +135,7 @@ class Performer:
             "evidence": outcome.evidence,
             "already": outcome.already,
             "new": None,
+            "learned": _learned(subject, outcome),
         }
         if outcome.new is not None and effect.store:
             try:
@@ -259,6 +263,17 @@ class Performer:
                 f"cannot write {path}: {error.strerror}", "`runbook report` writes it elsewhere"
             ) from None
         return {"path": str(path), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _learned(subject: Subject, outcome: CallOutcome) -> dict[str, Any] | None:
+    """What the answer told about the credential that was not known before."""
+    told = outcome.learned
+    if told is None:
+        return None
+    attributes = {name: text for name, text in told.attributes.items() if subject.attributes.get(name) != text}
+    if not attributes and told.key_id in ("", subject.key_id):
+        return None
+    return {"key_id": told.key_id, "attributes": attributes}
 
 
 def _failed(error: RunbookError, sent: bool) -> dict[str, Any]:

@@ -27,7 +27,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("skip", "s", "skip", "skip the step, with a reason", ("reason",)),
     Action("note", "n", "note", "write a note into the record", ("text",)),
     Action("tripwire", "C", "contain", "evidence of use: contain now", ("reason",)),
-    Action("attest", "a", "attest", "say by name that the old one is dead", ("slot", "what")),
+    Action("attest", "a", "attest", "say by name what you saw, for a line no machine can prove", ("line", "what")),
     Action("waive", "w", "waive", "waive an open line, by name and with a reason", ("line", "name", "reason")),
     Action("clear", "k", "clear", "settle an unknown outcome by your own look", ("op", "as", "reason")),
     Action("reopen", "u", "reopen", "reopen a finished step", ("step", "reason")),

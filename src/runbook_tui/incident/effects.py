@@ -17,7 +17,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One provider call. The reply: {result, status, reason, outputs, evidence, already, new, stored}.
+    """One provider call. The reply: {result, status, reason, outputs, evidence, already, new, learned}.
 
     With `op`, the performer records `sending` for it before the first request byte leaves.
     `store` names the slot whose new secret the call makes: it is stored and read back before the reply.

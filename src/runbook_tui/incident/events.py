@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
         "slot, kind: credential | account, name, provider, provider_name, key_id, fingerprint, mask, overlap, "
         "can {operation: api | manual}, has_secret, attributes"
     ),
+    "learned": "slot, key_id, attributes: what the provider told about the credential",
     "consumer": "id, kind, title, credential, where, proof: how `used` is proven",
     "facts": "values {used_by_others, exposure, power, detected_at, exposed_since, ...}",
     "decision": "order, recommended, rule, why, reason, options",

@@ -137,6 +137,8 @@ def _read(context: _Context, subject: Subject, operation: str, args: Mapping[str
     reply = yield do.Call(subject.slot, operation, args)
     if reply["result"] != "done":
         return "failed", reply["reason"]
+    if reply.get("learned"):
+        yield do.Record("learned", {"slot": subject.slot, **reply["learned"]})
     outputs = reply["outputs"]
     if operation == "audit":
         entries = outputs.get("items", [])

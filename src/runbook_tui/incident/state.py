@@ -201,6 +201,12 @@ def _subject(state: IncidentState, event: Event) -> IncidentState:
     return _with_subject(state, Subject(**fields))
 
 
+def _learned(state: IncidentState, event: Event) -> IncidentState:
+    subject = state.subjects[event.data["slot"]]
+    attributes = {**subject.attributes, **event.data["attributes"]}
+    return _with_subject(state, replace(subject, key_id=event.data["key_id"] or subject.key_id, attributes=attributes))
+
+
 def _with_subject(state: IncidentState, subject: Subject) -> IncidentState:
     return replace(state, subjects={**state.subjects, subject.slot: subject})
 
@@ -364,6 +370,7 @@ _RULES: dict[str, Callable[[IncidentState, Event], IncidentState]] = {
     "closed": _closed,
     "input": _input,
     "subject": _subject,
+    "learned": _learned,
     "consumer": _consumer,
     "consumer_state": _consumer_state,
     "facts": _facts,

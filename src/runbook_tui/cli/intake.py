@@ -1,0 +1,173 @@
+"""From what the operator has to an incident that can be opened: a vault name, a pasted value, or only a key id."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from runbook_tui.cli import wiring
+from runbook_tui.cli.setup import Setup
+from runbook_tui.foundation.clock import RealClock, iso
+from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.foundation.ids import new_incident_id
+from runbook_tui.foundation.places import Places
+from runbook_tui.foundation.workspace import Workspace
+from runbook_tui.playbook.model import Playbook
+from runbook_tui.secrets.secret import Secret
+from runbook_tui.secrets.vault import Binding, Credential, SessionVault, Vault
+
+
+@dataclass
+class Prepared:
+    """Everything `start_conductor` takes."""
+
+    setup: Setup
+    secrets: list[Credential] = field(default_factory=list)
+    passphrase: str = ""
+    workspace: Workspace | None = None
+
+    def offer_to_save(self, client: Any) -> None:
+        """Offer to write what was answered back to the inventory: next time it is not asked."""
+        if self.workspace is None or not sys.stdin.isatty():
+            return
+        for subject in client.state.subjects.values():
+            known = self.workspace.credentials.get(subject.name)
+            if subject.kind != "credential" or known is not None:
+                continue
+            if click.confirm(
+                f"Save {subject.name} ({subject.provider}) to {self.workspace.file}?", default=True, err=True
+            ):
+                fields = {
+                    "provider": subject.provider,
+                    "key_id": subject.key_id,
+                    "attributes": dict(subject.attributes),
+                }
+                self.workspace.save_answers("credentials", subject.name, {k: v for k, v in fields.items() if v})
+
+
+def prepare(
+    book: Playbook,
+    inputs: dict[str, str],
+    *,
+    provider: str,
+    key_id: str,
+    admin: str,
+    vault_kind: str | None,
+    ask: bool,
+) -> Prepared:
+    """The set-up of a live incident. At most one question is asked: which credential leaked."""
+    places = Places.default()
+    workspace = wiring.workspace()
+    kind = vault_kind or wiring.vault_choice(places) or "keyring"
+    setup = Setup(
+        incident=new_incident_id(RealClock().now()),
+        mode="live",
+        vault=kind,
+        inputs=dict(inputs),
+        admin=admin,
+        inventory=workspace.file.read_text(encoding="utf-8") if workspace else "",
+        folders=[str(workspace.root)] if workspace else [],
+    )
+    prepared = Prepared(setup, workspace=workspace)
+    slot = next((one.name for one in book.inputs if one.type == "credential" and one.required), "")
+    if kind == "file":
+        prepared.passphrase = wiring.ask_secret("passphrase of the file vault").expose()
+    if slot and slot not in inputs:
+        leaked = _leaked(workspace, slot, provider=provider, key_id=key_id, ask=ask)
+        setup.inputs[slot] = leaked.name
+        _keep(prepared, leaked)
+    return prepared
+
+
+def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: str, ask: bool) -> Credential:
+    """The leaked credential, from a key id or from its value at a no-echo prompt."""
+    if key_id:
+        if not provider:
+            raise RunbookError("a key id needs its provider", "--provider NAME; `runbook provider list` shows them")
+        return Credential(
+            _name(workspace, f"{provider}-leaked"), None, Binding(provider, {}, key_id, {}, iso(RealClock().now()))
+        )
+    if not ask:
+        raise RunbookError(f"no value for the input {slot!r}", f"--input {slot}=NAME, or --provider P --key-id K")
+    secret = wiring.ask_secret("Paste the leaked value")
+    found = provider or _recognise(secret)
+    manifest = wiring.catalogue().get(found)
+    attributes = {
+        name: click.prompt(f"{one.ask}", default=one.default or None, err=True)
+        for name, one in manifest.attributes.items()
+        if one.required
+    }
+    binding = Binding(found, {}, "", attributes, iso(RealClock().now()))
+    return Credential(_name(workspace, f"{found}-leaked"), secret, binding)
+
+
+def _recognise(secret: Secret) -> str:
+    """The provider by the value's prefix, confirmed by the operator in the same breath."""
+    known = wiring.catalogue()
+    found = known.recognise(secret)
+    options = ", ".join(known.ids())
+    suggested = found[0][0] if found else None
+    answer: str = click.prompt(f"Whose credential is it ({options})", default=suggested, err=True)
+    return known.get(answer).id
+
+
+def _name(workspace: Workspace | None, wanted: str) -> str:
+    taken = set(workspace.credentials) if workspace else set()
+    name, count = wanted, 2
+    while name in taken:
+        name, count = f"{wanted}-{count}", count + 1
+    return name
+
+
+def _keep(prepared: Prepared, leaked: Credential) -> None:
+    """A key id alone goes into the incident's inventory; a value goes into the vault."""
+    if leaked.secret is None:
+        from runbook_tui.foundation.strict_yaml import load
+        from runbook_tui.foundation.yaml_edit import set_fields
+
+        base = load(prepared.setup.inventory or "inventory: 1\n", "inventory.yaml")
+        fields = {"provider": leaked.binding.provider, "key_id": leaked.binding.key_id}
+        prepared.setup.inventory, _ = set_fields(base, "credentials", leaked.name, fields)
+        return
+    vault = _vault(prepared)
+    if isinstance(vault, SessionVault):
+        prepared.secrets.append(leaked)
+    else:
+        vault.put(leaked)
+
+
+def _vault(prepared: Prepared) -> Vault:
+    if prepared.setup.vault == "file":
+        from runbook_tui.secrets.file_vault import FileVault
+
+        return FileVault(Places.default(), lambda new: Secret(prepared.passphrase))
+    return wiring.open_vault(prepared.setup.vault)
+
+
+def ask_again(places: Places, incident: str, setup: Setup) -> list[Credential]:
+    """After a crash a session vault is empty: ask for each secret again and compare its fingerprint."""
+    from runbook_tui.incident.state import fold
+    from runbook_tui.journal.store import Journal
+    from runbook_tui.secrets.fingerprint import fingerprint, state_key
+
+    journal = Journal.read(places.incident(incident) / "journal.db")
+    try:
+        state = fold(journal.events())
+    finally:
+        journal.close()
+    key = state_key(places)
+    found: list[Credential] = []
+    for subject in state.subjects.values():
+        wanted = [(subject.name, subject.fingerprint, subject.key_id)] if subject.has_secret else []
+        if subject.new_name:
+            wanted.append((subject.new_name, subject.new_fingerprint, subject.new_key_id))
+        for name, printed, key_id in wanted:
+            secret = wiring.ask_secret(f"{name} ({printed or 'no fingerprint'}) again")
+            if printed and fingerprint(secret, key) != printed:
+                raise RunbookError(f"that is not {name}: its fingerprint is another", "nothing was started; try again")
+            binding = Binding(subject.provider, {}, key_id, dict(subject.attributes))
+            found.append(Credential(name, secret, binding))
+    return found

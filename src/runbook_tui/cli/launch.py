@@ -1,0 +1,128 @@
+"""Starts a conductor process and brings a front end to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from runbook_tui.cli.setup import Setup
+from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.foundation.places import Places
+from runbook_tui.secrets.vault import Credential
+
+if TYPE_CHECKING:
+    from runbook_tui.conductor.client import SocketClient
+    from runbook_tui.conductor.protocol import Client
+
+_PATIENCE = 120.0  # seconds until the conductor must be ready: a keyring dialog may stand in between
+
+
+def start_conductor(
+    setup: Setup,
+    playbook: str = "",
+    secrets: list[Credential] | None = None,
+    *,
+    passphrase: str = "",
+    role: str = "drive",
+    name: str = "",
+) -> SocketClient:
+    """Start the process for `setup` and connect to it. Secrets go through its standard input, nothing else."""
+    from runbook_tui.conductor.client import connect
+
+    request = {
+        "setup": asdict(setup),
+        "playbook": playbook,
+        "passphrase": passphrase,
+        "secrets": [
+            {"name": one.name, "value": one.secret.expose() if one.secret else "", "binding": one.binding.as_dict()}
+            for one in secrets or ()
+        ],
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "runbook_tui", "conductor"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a closed terminal ends no incident
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.close()
+        answer = json.loads(process.stdout.readline() or b"{}")
+    except (OSError, ValueError):
+        answer = {}
+    if not answer.get("ready"):
+        if "error" in answer:
+            raise RunbookError(answer["error"], answer["hint"], exit_code=Exit(answer["exit_code"]))
+        last = process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+        raise RunbookError("the conductor could not be started", *last, exit_code=Exit.INCOMPLETE)
+    client = connect(Places.default(), setup.incident, name or terminal_name(), role)
+    if client is None:
+        raise RunbookError("the conductor ended at once", "see conductor.log in the incident's folder")
+    return client
+
+
+def terminal_name() -> str:
+    """`kim on pts/3`: tells two terminals of one person apart."""
+    from runbook_tui.conductor.opening import user_name
+
+    try:
+        where = os.ttyname(0).removeprefix("/dev/")
+    except OSError:
+        where = f"process {os.getpid()}"
+    return f"{user_name()} on {where}"
+
+
+def plain_wanted(plain: bool) -> bool:
+    """Whether line by line: asked for, no terminal, or one that cannot draw."""
+    dumb = os.environ.get("TERM", "dumb") in ("dumb", "")
+    return plain or bool(os.environ.get("RUNBOOK_PLAIN")) or dumb or not (sys.stdin.isatty() and sys.stderr.isatty())
+
+
+def show(client: Client, *, plain: bool) -> int:
+    """Run a front end on the incident until the operator leaves or it is closed."""
+    if plain_wanted(plain):
+        from runbook_tui.plain.front import run_plain
+
+        code = run_plain(client)
+    else:
+        from runbook_tui.tui.start import run_incident
+
+        code = run_incident(client)
+    return code
+
+
+def leave(client: Any, *, as_json: bool) -> int:
+    """After the front end: end the conductor of a closed incident, print the result, and say how it stands."""
+    import click
+
+    from runbook_tui.cli import emit
+    from runbook_tui.incident.result import result
+
+    state = client.state
+    document = result(client.book, state, client.events)
+    if state.closed:
+        client.request("shutdown")
+    client.close()
+    if as_json:
+        emit(document)
+    elif state.closed:
+        click.echo(
+            f"{state.incident} closed: {state.closed.replace('_', ' ')}. Report: {state.report or 'not written'}",
+            err=True,
+        )
+    else:
+        click.echo(f"{state.incident} stays open and safe. Come back with: runbook resume {state.incident}", err=True)
+    return exit_code(document["state"])
+
+
+def exit_code(run_state: str) -> int:
+    """0 contained or closed, 1 failed, 3 still open."""
+    return {"contained": Exit.GOOD, "closed": Exit.GOOD, "failed": Exit.BAD}.get(run_state, Exit.INCOMPLETE)

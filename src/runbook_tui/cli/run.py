@@ -1,0 +1,85 @@
+"""`runbook run`: a playbook on a real incident."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from runbook_tui.cli import json_option
+from runbook_tui.foundation.errors import Exit, RunbookError
+
+_INTAKE = "pasted"  # the `--input leaked=` value that asks for the leaked value itself
+
+
+@click.command("run")
+@click.argument("playbook")
+@click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input of the playbook.")
+@click.option("--provider", default="", help="The provider of a leaked value that is pasted, or of a key id.")
+@click.option("--key-id", default="", help="Start from the public id of a key whose value is not known.")
+@click.option("--admin", default="", help="The credential that signs administrative calls; `none` for by hand.")
+@click.option(
+    "--vault", "vault_kind", type=click.Choice(["keyring", "session", "file"]), help="Where secrets are kept."
+)
+@click.option("--dry-run", is_flag=True, help="Show the steps and the requests; change nothing.")
+@click.option("--headless", is_flag=True, help="No operator: every question is answered by --answers.")
+@click.option("--answers", type=click.Path(path_type=Path, dir_okay=False), help="The answers file of --headless.")
+@click.option("--plain", is_flag=True, help="Line by line, without a full screen.")
+@json_option
+def command(
+    playbook: str,
+    inputs: tuple[str, ...],
+    provider: str,
+    key_id: str,
+    admin: str,
+    vault_kind: str | None,
+    dry_run: bool,
+    headless: bool,
+    answers: Path | None,
+    plain: bool,
+    as_json: bool,
+) -> int:
+    """Run PLAYBOOK (an id or a file) on a real incident."""
+    from runbook_tui.cli import wiring
+    from runbook_tui.cli.intake import prepare
+    from runbook_tui.cli.launch import leave, plain_wanted, show, start_conductor
+    from runbook_tui.cli.playbook import own_folders
+    from runbook_tui.playbook.loader import find_playbook, read_playbook
+
+    book = read_playbook(find_playbook(playbook, own_folders()), wiring.catalogue())
+    if not headless and not dry_run and not sys.stdin.isatty() and not plain:
+        raise RunbookError("there is no terminal to ask at", "use --headless --answers FILE, or --plain to read lines")
+    given = _inputs(inputs)
+    prepared = prepare(
+        book, given, provider=provider, key_id=key_id, admin=admin, vault_kind=vault_kind, ask=not headless
+    )
+    if dry_run:
+        from runbook_tui.cli.dry_run import show_plan
+
+        return show_plan(book, prepared, as_json=as_json)
+    client = start_conductor(prepared.setup, book.source, prepared.secrets, passphrase=prepared.passphrase)
+    if headless:
+        from runbook_tui.plain.headless import read_answers, run_headless
+
+        try:
+            run_headless(client, read_answers(answers), lambda line: click.echo(line, err=True))
+        except RunbookError as error:
+            click.echo(f"error: {error}", err=True)
+    else:
+        code = show(client, plain=plain_wanted(plain))
+        if code == Exit.INTERRUPTED:
+            leave(client, as_json=as_json)
+            return code
+        prepared.offer_to_save(client)
+    return leave(client, as_json=as_json)
+
+
+def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise RunbookError(f"--input {pair!r} is not NAME=VALUE", "such as --input leaked=stripe-prod")
+        given[name] = value
+    return given

@@ -1,0 +1,82 @@
+"""What a conductor needs to be started, and started again after a crash. Holds no secret."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.foundation.files import make_private_dir, write_atomic
+
+if TYPE_CHECKING:
+    from runbook_tui.conductor.kit import Kit
+    from runbook_tui.foundation.clock import Clock
+    from runbook_tui.foundation.inventory import Inventory
+    from runbook_tui.foundation.places import Places
+    from runbook_tui.net.client import Network
+    from runbook_tui.secrets.vault import Vault
+
+FILE = "setup.json"
+
+
+@dataclass
+class Setup:
+    """Kept as `setup.json` in the incident's folder."""
+
+    incident: str
+    mode: str
+    vault: str  # keyring | session | file
+    inputs: dict[str, str] = field(default_factory=dict)
+    admin: str = ""
+    commander: str = ""
+    inventory: str = ""  # the text of the inventory as it was when the incident was opened
+    folders: list[str] = field(default_factory=list)  # the workspace's own manifests and schemes
+    admins: dict[str, str] = field(default_factory=dict)
+    drill: dict[str, Any] = field(default_factory=dict)  # scenario, seed
+
+    def save(self, folder: Path) -> None:
+        make_private_dir(folder)
+        write_atomic(folder / FILE, json.dumps(asdict(self), indent=1).encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Setup:
+        try:
+            return cls(**json.loads((folder / FILE).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            raise RunbookError(f"there is no incident {folder.name!r}", "`runbook incident list` shows them") from None
+
+
+def make_kit(setup: Setup, places: Places, vault: Vault, network: Network, clock: Clock, inventory: Inventory) -> Kit:
+    """Everything the conductor is given from outside."""
+    from runbook_tui.conductor.kit import Kit
+    from runbook_tui.providers.catalogue import Catalogue
+    from runbook_tui.providers.engine import Engine
+    from runbook_tui.secrets.fingerprint import state_key
+    from runbook_tui.webhooks.registry import Schemes
+
+    folder = places.incident(setup.incident)
+    root = [Path(one) for one in setup.folders]
+    catalogue = Catalogue.load([one / "manifests" for one in root])
+    pace = places.state / "pace.json" if setup.mode == "live" else folder / "pace.json"
+    return Kit(
+        folder=folder,
+        vault=vault,
+        catalogue=catalogue,
+        engine=Engine(catalogue, network, clock, pace_file=pace),
+        network=network,
+        clock=clock,
+        schemes=Schemes.load([one / "schemes" for one in root]),
+        key=state_key(places),
+        inventory=inventory,
+        admins=dict(setup.admins),
+    )
+
+
+def read_inventory(text: str) -> Inventory:
+    """The inventory an incident was opened with."""
+    from runbook_tui.foundation.inventory import Inventory, parse
+    from runbook_tui.foundation.strict_yaml import load
+
+    return parse(load(text, "inventory.yaml")) if text else Inventory()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runbook_tui.foundation.errors import RunbookError
+
 VALUE = "AKIAFAKE/secret+value0123456789"
 
 
@@ -128,6 +130,28 @@ def test_bad_repositories(tmp_path: Path, kind: str) -> None:
     assert done.stderr.startswith(f"error: {path}")
     assert "hint: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_credential_of_the_vault(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--credential` searches for what the vault holds under that name; a name with only a key id is refused."""
+    from click.testing import CliRunner
+
+    from runbook_tui.cli import runbook as group
+    from runbook_tui.cli import wiring
+    from runbook_tui.secrets.secret import Secret
+    from runbook_tui.secrets.vault import Binding, Credential, SessionVault
+
+    vault = SessionVault()
+    vault.put(Credential("deploy-key", Secret(VALUE), Binding("", {})))
+    vault.put(Credential("known-by-id", None, Binding("", {}, key_id="k1")))
+    monkeypatch.setattr(wiring, "open_vault", lambda choice=None: vault)
+    done = CliRunner().invoke(group, ["scan", str(repo), "--credential", "deploy-key"], standalone_mode=False)
+    assert done.return_value == 1
+    assert "deploy-key in blob" in done.output
+    assert VALUE not in done.output
+    for name in ("known-by-id", "unknown"):
+        done = CliRunner().invoke(group, ["scan", str(repo), "--credential", name], standalone_mode=False)
+        assert isinstance(done.exception, RunbookError)
 
 
 def test_no_value_and_no_terminal(repo: Path, tmp_path: Path) -> None:

@@ -67,6 +67,14 @@ def test_base64_at_any_alignment(value: bytes, before: bytes, after: bytes) -> N
     assert forms.find(base64.urlsafe_b64encode(before + value + after))
 
 
+@given(value=st.binary(min_size=6, max_size=300), before=st.binary(max_size=80), width=st.integers(60, 80))
+def test_base64_broken_into_lines(value: bytes, before: bytes, width: int) -> None:
+    """Base64 that a tool broke into lines, indented as in a YAML block, is found."""
+    encoded = base64.b64encode(before + value + b"tail").decode()
+    lines = [encoded[i : i + width] for i in range(0, len(encoded), width)]
+    assert Forms([value]).find("\r\n    ".join(lines).encode())
+
+
 def test_the_form_is_named() -> None:
     """The report says in which form a value stands."""
     value = 'fake"secret/value+1'

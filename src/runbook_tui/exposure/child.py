@@ -139,6 +139,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
     from runbook_tui.secrets.secret import Secret
 
     stopped: list[int] = []
+    parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     _no_core_dump()
 
@@ -152,7 +153,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
             [(name, Secret(value)) for name, value in values],
             repositories,
             lambda facts: say("progress", facts),
-            lambda: bool(stopped),
+            lambda: bool(stopped) or os.getppid() != parent,  # an orphan has nobody to answer
             own_group=False,
         )
     except RunbookError as error:

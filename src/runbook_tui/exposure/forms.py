@@ -1,10 +1,11 @@
 """The forms a known value takes in files, and the search for all of them at once.
 
-Two kinds of form. *Literals* are found wherever their bytes stand: the value itself, base64 at each of its three
-alignments (only the characters that the value alone decides), base64url, hexadecimal, every byte percent-encoded, every
-character as a `\\u` or `\\x` escape, UTF-16. *Partial escapes* (percent, JSON and backslash, HTML) leave letters and
-digits alone but writers differ in which other characters they escape, so a pattern allows each of them both ways. It
-runs only where the value's longest run of letters and digits stands, which every such writing contains.
+Two kinds of form. *Literals* are found wherever their bytes stand: the value itself, hexadecimal, every byte
+percent-encoded, every character as a `\\u` or `\\x` escape, UTF-16, and base64 or base64url at each of its three
+alignments (the characters that the value alone decides; line ends in between are allowed). *Partial escapes* (percent,
+JSON and backslash, HTML) leave letters and digits alone but writers differ in which other characters they escape, so a
+pattern allows each of them both ways. It runs only where the value's longest run of letters and digits stands, which
+every such writing contains.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from runbook_tui.foundation.errors import RunbookError
 
 MIN_VALUE = 6  # bytes; a shorter one stands in any large history by chance
 _MIN_ANCHOR = 3
+_LINE = 60  # base64 is never broken into shorter lines by the tools that break it (MIME 76, PEM 64)
+_BLANKS = b"\r\n\t "
 _WIDEST_ESCAPE = 12  # bytes that one byte of a value takes at most (an astral character as two \uXXXX, HTML numbers)
 
 
@@ -29,13 +32,35 @@ class Match:
     needle: int
     form: str
     start: int
-    length: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Base64:
+    """One alignment. A line end can cut `head` or `tail`, neighbours within one line's length, but not both."""
+
+    form: str
+    core: bytes
+    head: bytes
+    tail: bytes
+
+    def find(self, data: bytes) -> int:
+        """Where it starts (or, cut by a line end, where its whole part starts); -1 when it is not there."""
+        at = data.find(self.head)
+        if at < 0:
+            at = data.find(self.tail)
+        if at < 0:
+            return -1
+        whole = data.find(self.core)
+        if whole >= 0:
+            return whole
+        return at if self.core in data.translate(None, _BLANKS) else -1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Needle:
     raw: bytes
     literals: tuple[tuple[str, bytes], ...]
+    encoded: tuple[_Base64, ...]
     anchor: bytes  # empty: the patterns run on everything
     patterns: tuple[tuple[str, re.Pattern[bytes]], ...]
 
@@ -75,14 +100,19 @@ class Forms:
                 start = data.find(literal)
                 if start >= 0 and form not in seen:
                     seen.add(form)
-                    yield Match(index, form, start, len(literal))
+                    yield Match(index, form, start)
+            for encoded in needle.encoded:
+                start = -1 if encoded.form in seen else encoded.find(data)
+                if start >= 0:
+                    seen.add(encoded.form)
+                    yield Match(index, encoded.form, start)
             if not needle.patterns or needle.anchor not in data:
                 continue
             for form, pattern in needle.patterns:
                 match = next((m for m in pattern.finditer(data) if m.group() != needle.raw), None)
                 if match and form not in seen:
                     seen.add(form)
-                    yield Match(index, form, match.start(), len(match.group()))
+                    yield Match(index, form, match.start())
 
 
 def _needle(value: bytes) -> _Needle:
@@ -95,7 +125,9 @@ def _needle(value: bytes) -> _Needle:
             (form, re.compile(b"".join(b"(?:" + b"|".join(ways(char)) + b")" for char in characters), re.DOTALL))
             for form, ways in (("url", _url_ways), ("json", _json_ways), ("html", _html_ways))
         )
-    return _Needle(value, tuple(_literals(value)), anchor if len(anchor) >= _MIN_ANCHOR else b"", patterns)
+    return _Needle(
+        value, tuple(_literals(value)), tuple(_encoded(value)), anchor if len(anchor) >= _MIN_ANCHOR else b"", patterns
+    )
 
 
 def _characters(value: bytes) -> list[str]:
@@ -105,9 +137,6 @@ def _characters(value: bytes) -> list[str]:
 
 def _literals(value: bytes) -> list[tuple[str, bytes]]:
     found: dict[bytes, str] = {value: "raw"}
-    for form, alphabet in (("base64", b"+/"), ("base64url", b"-_")):
-        for core in _base64_cores(value, alphabet):
-            found.setdefault(core, form)
     digits = value.hex()
     pairs = [digits[i : i + 2] for i in range(0, len(digits), 2)]
     for case in (str.lower, str.upper):
@@ -126,6 +155,16 @@ def _literals(value: bytes) -> list[tuple[str, bytes]]:
     found.setdefault(text.encode("utf-16-le"), "utf-16le")
     found.setdefault(text.encode("utf-16-be"), "utf-16be")
     return [(form, literal) for literal, form in found.items()]
+
+
+def _encoded(value: bytes) -> Iterator[_Base64]:
+    seen = set()
+    for form, alphabet in (("base64", b"+/"), ("base64url", b"-_")):
+        for core in _base64_cores(value, alphabet):
+            if core not in seen:
+                seen.add(core)
+                half = min(len(core), _LINE) // 2
+                yield _Base64(form, core, core[:half], core[half : 2 * half])
 
 
 def _base64_cores(value: bytes, alphabet: bytes) -> Iterator[bytes]:

@@ -166,7 +166,10 @@ class GitOutput:
 
     def ended_well(self) -> bool:
         """At the end of the output: whether git ended without an error."""
-        return self._process.wait(timeout=STALL) == 0
+        try:
+            return self._process.wait(timeout=STALL) == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def complaints(self) -> list[str]:
         """The first lines git wrote to its standard error: foreign text."""

@@ -35,6 +35,10 @@ class HitMap:
         if content:
             tops = {node.content for node in self._graph.nodes.values()} | set(pointers.refs.values())
             find_paths(objects, self._holders, tops, name_size, gaps)
+        self._content: dict[bytes, int] = dict(self._bit)  # hit, or tree that holds hits -> the hits
+        for hit, trees in self._holders.by_hit.items():
+            for tree in trees:
+                self._content[tree] = self._content.get(tree, 0) | self._bit[hit]
         self._nodes = self._nodes_by_hit()
         own: dict[bytes, int] = {}
         for name, nodes in self._nodes.items():
@@ -90,13 +94,7 @@ class HitMap:
 
     def _mask(self, name: bytes) -> int:
         """The hits that an object leads to, whatever its type."""
-        if name in self._graph.nodes:
-            return self._reached.get(name, 0)
-        mask = self._bit.get(name, 0)
-        for hit, trees in self._holders.by_hit.items():
-            if name in trees:
-                mask |= self._bit[hit]
-        return mask
+        return (self._reached if name in self._graph.nodes else self._content).get(name, 0)
 
     def _mask_of(self, names: Iterable[bytes]) -> int:
         mask = 0

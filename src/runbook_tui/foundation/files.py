@@ -9,7 +9,9 @@ from pathlib import Path
 
 def make_private_dir(path: Path) -> Path:
     """Create `path` (and parents) readable by the owner only; an existing one keeps its mode."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in [*reversed(path.parents), path]:  # mkdir(parents=True) would give the parents the usual mode
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

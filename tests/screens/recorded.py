@@ -48,9 +48,9 @@ def opened(mode: str = "drill", *, can: str = "api", title: str = "API key leake
     told = Recording().say("opened", 0, incident="2026-11-21-api-key-leaked-7f3a", mode=mode, title=title, playbook={},
                            target=300.0, tool="runbook", commander="kim", host="laptop", places={})  # fmt: skip
     calls = {"verify": "api", "inspect": "api", "create": can, "revoke": "api", "disable": "api", "audit": "api"}
-    told.say("subject", 1, slot="leaked", kind="credential", name="stripe-live", provider="stripe", provider_name="Stripe",
-             key_id="rk_live_7Q2x", fingerprint="fp:0a1b2c3d4e5f", mask="rk_live_…7Q2x", overlap="parallel", can=calls,
-             has_secret=True, attributes={})  # fmt: skip
+    told.say("subject", 1, slot="leaked", kind="credential", name="stripe-live", provider="stripe",
+             provider_name="Stripe", key_id="rk_live_7Q2x", fingerprint="fp:0a1b2c3d4e5f", mask="rk_live_…7Q2x",
+             overlap="parallel", can=calls, has_secret=True, attributes={})  # fmt: skip
     for name, where in (("checkout", "/srv/checkout/.env"), ("billing", "kv/billing#STRIPE_KEY")):
         told.say("consumer", 0, id=name, kind="env-file", title=name, credential="leaked", where=where, proof="health")
     consumers = [{"id": "checkout"}, {"id": "billing"}]

@@ -15,9 +15,9 @@ from textual.screen import ModalScreen
 from runbook_tui.foundation.clock import clock_time
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.prompts import Prompt, check_answers
-from runbook_tui.tui.block import Block, Rows, foreign, row
+from runbook_tui.tui.block import Block, Part, Rows, foreign, row
 from runbook_tui.tui.fields import Choice, Entry, SecretEntry
-from runbook_tui.tui.styling import BAD, FAINT, KEY, MODES, STRONG
+from runbook_tui.tui.styling import BAD, FAINT, KEY, MODES, STRONG, TALL
 
 if TYPE_CHECKING:
     from runbook_tui.tui.app import IncidentApp
@@ -64,7 +64,7 @@ class Ask(ModalScreen[Answers | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             with VerticalScroll(id="told", can_focus=False):
-                yield Block(self._told)
+                yield Block()
             with VerticalScroll(id="fields", can_focus=False):
                 for prompt in self._prompts:
                     yield from self._question(prompt)
@@ -115,7 +115,7 @@ class Ask(ModalScreen[Answers | None]):
         self._say()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < 34, "compact")
+        self.set_class(event.size.height < TALL, "compact")
         focused = self.focused
         self._fit()
         if focused is None and not self._typed:
@@ -123,9 +123,13 @@ class Ask(ModalScreen[Answers | None]):
 
     def _fit(self) -> None:
         """Share the rows between what is told and what is asked; the head of the screen stays visible."""
-        room = max(6, self.app.size.height - (3 if self.app.size.height < 34 else 4) - 5)
-        told = min(len(self._told), max(2, room // 2))
-        self.query_one("#told").styles.max_height = told
+        height = self.app.size.height
+        room = max(6, height - (4 if height < TALL else 7) - 4)
+        lines = [part for line in self._told for part in line.wrap(self._width())]
+        self.query_one("#told Block", Block).show(lines)
+        told = min(len(lines), max(2, room // 2))
+        self.query_one("#told").display = bool(lines)
+        self.query_one("#told").styles.max_height = max(1, told)
         self.query_one("#fields").styles.max_height = room - told
 
     # -- moving
@@ -207,9 +211,14 @@ class Ask(ModalScreen[Answers | None]):
         missing = self._not_typed() if self._typed else ""
         asleep = any(field.disabled for field in self._fields.values())
         status = problem or ("read first…" if asleep else missing)
-        enter = "Enter is off until they match" if missing else "Enter goes on"
-        keys = row(("Esc", KEY), " go back, nothing done    ", (enter, FAINT if missing else STRONG))
-        self.query_one("#said", Block).show([row((status, BAD)), keys])
+        last = self.focused is None or self.focused is list(self._fields.values())[-1]
+        enter = row(("Enter is off until they match", FAINT))
+        if not missing:
+            enter = row(("Enter", KEY), " done" if last else " next field")
+        parts: list[Part] = [("Esc", KEY), " go back, nothing done    ", enter]
+        if isinstance(self.focused, Choice):
+            parts += [("    ← →", KEY), " choose"]
+        self.query_one("#said", Block).show([row((foreign(status), BAD)), row(*parts)])
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -34,6 +34,7 @@ class Block(Widget):
     def __init__(self, rows: Iterable[Content] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows: Rows = list(rows)
+        self.display = bool(self.rows)
 
     def show(self, rows: Rows) -> None:
         """Draw these rows from now on."""

@@ -16,16 +16,27 @@ from runbook_tui.incident.board import Board
 from runbook_tui.incident.plan import what_is_next
 from runbook_tui.tui import drawing
 from runbook_tui.tui.block import Block, Part, Rows, foreign, row
-from runbook_tui.tui.styling import BAD, FAINT, KEY
+from runbook_tui.tui.styling import BAD, FAINT, KEY, SMALLEST, TALL, WIDE
 
 if TYPE_CHECKING:
     from runbook_tui.tui.app import IncidentApp
 
-WIDE, TALL = 110, 34  # from here on the steps stand beside the NEXT box
-SMALLEST = (60, 16)
 SIDE = 44
 # What the line of keys shows first where it is short.
-FIRST = ("run", "stop", "clear", "take_over", "close", "skip", "note", "tripwire", "steps", "timeline", "report")
+FIRST = (
+    "run",
+    "stop",
+    "clear",
+    "take_over",
+    "skip",
+    "note",
+    "tripwire",
+    "steps",
+    "timeline",
+    "report",
+    "attest",
+    "waive",
+)
 KEY_NAMES = {"enter": "Enter", "tab": "Tab", "escape": "Esc"}
 
 
@@ -185,7 +196,7 @@ class IncidentScreen(Screen[None]):
             app.ask(name)
         elif name == "run":
             self._run_next()
-        elif name in ("steps", "timeline", "report"):
+        elif name in ("steps", "timeline", "report", "attest", "waive"):
             self._open(name)
         else:
             from runbook_tui.tui.acting import ask_for

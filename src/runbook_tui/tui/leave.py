@@ -17,7 +17,6 @@ from runbook_tui.tui.styling import KEY
 class Leave(ModalScreen[bool]):
     """True when the operator leaves."""
 
-    CSS = "Leave { align: center middle; } Leave #dialog { border: round #9aa4ad; width: 62; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,y", "answer(True)", "leave"),
         Binding("escape,n,q", "answer(False)", "stay"),

@@ -61,8 +61,9 @@ def _keys(app: IncidentApp) -> Rows:
     rows: Rows = []
     for one in ACTIONS:
         why = why_disallowed(client.book, client.state, one.name, client.clock.now(), driving=client.driving)
-        reason = (f"   not now: {why}", FAINT) if why else ""
-        rows.append(row((f"  {key_name(one.key):<8}", KEY), f"{one.help}", reason))
+        rows.append(row((f"  {key_name(one.key):<8}", KEY), one.help))
+        if why:
+            rows.append(row((f"          not now: {why}", FAINT)))
     rows += [
         row((f"  {'? or F1':<8}", KEY), "these keys"),
         row((f"  {'ctrl+z':<8}", KEY), "to the shell; `fg` comes back"),

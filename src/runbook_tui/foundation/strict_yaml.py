@@ -150,7 +150,8 @@ class _Builder:
                 raise self._refuse(event, "merge keys (`<<`) are not allowed", "write the entries out")
             if key in entries:
                 raise self._refuse(event, f"the key {key!r} stands here twice", "remove one of them")
-            self.document.places[(*path, key)] = (event.start_mark.line + 1, event.start_mark.column + 1)
+            mark: Any = event.start_mark
+            self.document.places[(*path, key)] = (mark.line + 1, mark.column + 1)
             entries[key] = self._node(self._next(), (*path, key), depth + 1)
         return entries
 

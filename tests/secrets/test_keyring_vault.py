@@ -22,6 +22,7 @@ from runbook_tui.secrets import keyring_vault
 from runbook_tui.secrets.keyring_vault import REASONS, KeyringVault
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Binding, Credential, VaultError
+from servers.processes import needs
 
 CANARY = "canary-Zq8Xw2Lm9Kp4 ä\n\"'"
 BINDING = Binding("stripe", {"api": "https://api.stripe.com"}, "key_1", {"region": "eu"})
@@ -198,7 +199,9 @@ def test_bus_without_a_service(use: Use, gnome_keyring: dict[str, str], tmp_path
         '<allow own="*"/></policy></busconfig>'
     )
     bus = subprocess.Popen(
-        ["dbus-daemon", f"--config-file={config}", "--nofork", "--print-address=1"], stdout=subprocess.PIPE, text=True
+        [needs("dbus-daemon", "dbus"), f"--config-file={config}", "--nofork", "--print-address=1"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert bus.stdout is not None
@@ -296,3 +299,52 @@ def test_two_processes_add_at_once(vault: KeyringVault, tmp_path: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "state"), str(n)]) for n in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert len(vault.names()) == 60
+
+
+_DIALOG_NOBODY_ANSWERS = """
+from jeepney import DBusAddress, HeaderFields, MessageType, new_method_call, new_method_return
+from jeepney.io.blocking import open_dbus_connection
+bus = DBusAddress("/org/freedesktop/DBus", "org.freedesktop.DBus", "org.freedesktop.DBus")
+connection = open_dbus_connection("SESSION")
+connection.send_and_get_reply(new_method_call(bus, "RequestName", "su", ("org.freedesktop.secrets", 4)))
+print("ready", flush=True)
+while True:
+    message = connection.receive()
+    if message.header.message_type != MessageType.method_call:
+        continue
+    member = message.header.fields[HeaderFields.member]
+    if member == "Get":
+        value = {"Locked": ("b", True), "Label": ("s", "Login")}[message.body[1]]
+        connection.send(new_method_return(message, "v", (value,)))
+    elif member == "Unlock":
+        connection.send(new_method_return(message, "aoo", ([], "/org/freedesktop/secrets/prompt/p1")))
+    elif member == "Prompt":
+        connection.send(new_method_return(message))
+"""
+
+
+def test_an_unlock_dialog_that_nobody_answers(use: Use, tmp_path: Path) -> None:
+    """A locked keyring on a desktop opens a dialog and waits: we say so, after our time limit."""
+    env = {**os.environ, "HOME": str(tmp_path)}
+    bus = subprocess.Popen(
+        [needs("dbus-daemon", "dbus"), "--session", "--nofork", "--print-address=1"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+    assert bus.stdout is not None
+    env["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
+    service = subprocess.Popen(
+        [sys.executable, "-c", _DIALOG_NOBODY_ANSWERS], stdout=subprocess.PIPE, text=True, env=env
+    )
+    try:
+        assert service.stdout is not None
+        assert service.stdout.readline() == "ready\n"
+        error = _refused(
+            use({"HOME": str(tmp_path), "DBUS_SESSION_BUS_ADDRESS": env["DBUS_SESSION_BUS_ADDRESS"]}).check, "prompt"
+        )
+        assert "--wait" in error.hint
+    finally:
+        for process in (service, bus):
+            process.terminate()
+            process.wait(10)

@@ -23,7 +23,7 @@ def header(view: View) -> list[str]:
     """Section 0: what this report is about and how it was made."""
     state, opened = view.state, view.opened
     book = opened.get("playbook") or {}
-    title = inline(view.book.title if view.public and view.book else state.title)
+    title = inline(state.title if not view.public else view.book.title if view.book else None)
     steps = [event.data for event in view.of("clock_step")]
     stepped = f"; set back {len(steps)} times during the run" if steps else ""
     facts = state.facts

@@ -19,6 +19,7 @@ from runbook_tui.playbook.conditions import holds
 from runbook_tui.providers.manifest import Expect, Manifest, Operation, VerdictRule
 from runbook_tui.secrets.vault import Credential
 
+HEADER = "header:"  # an output that stands in a header: `header:x-oauth-scopes`
 _TEXT_LIMIT = 500
 _MOST_ITEMS = 1000
 _DEEPEST = 6
@@ -52,6 +53,8 @@ def parse_answer(answer: Answer, form: str) -> Parsed:
 
 def search(query: str, body: Any) -> Any:
     """JMESPath; None when there is nothing, whatever the body's shape."""
+    if query.startswith(HEADER):
+        return None
     try:
         return jmespath.search(query, body)
     except (jmespath.exceptions.JMESPathError, RecursionError):
@@ -66,7 +69,11 @@ def message(manifest: Manifest, parsed: Parsed) -> str:
 
 def outputs(operation: Operation, parsed: Parsed) -> dict[str, Any]:
     """The named values of one answer that holds one thing."""
-    return item_outputs(operation, parsed.body)
+    found = item_outputs(operation, parsed.body)
+    for name, query in operation.outputs.items():
+        if query.startswith(HEADER):
+            found[name] = tidy(parsed.headers.get(query.removeprefix(HEADER)))
+    return found
 
 
 def items(operation: Operation, parsed: Parsed) -> list[Any] | None:

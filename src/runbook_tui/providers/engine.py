@@ -88,7 +88,7 @@ class Engine:
             request.url,
             request.headers,
             request.body.decode("utf-8", "replace"),
-            sentence(call.manifest, call.operation, subjects, call.where.base),
+            sentence(call.manifest, call.operation, subjects, call.args, call.where.base),
             call.operation.destructive,
             call.operation.reversible,
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.providers.drafting import Subjects
 from runbook_tui.providers.manifest import Manifest, Operation
@@ -15,6 +18,8 @@ _SENTENCES = {
     "offboard": "removes {what}",
     "create": "makes a new {kind} like {what}",
     "store": "stores the new secret",
+    "add": "adds something",
+    "change": "changes something",
     "notify": "sends a message",
 }
 
@@ -31,7 +36,8 @@ def check_roles(manifest: Manifest, operation: Operation, subjects: Subjects) ->
     if holder is None:
         hint = "add one with `runbook credential add`, or do it by hand in the dashboard"
         raise RunbookError(f"{manifest.name}: {operation.title} needs a credential as {operation.identity}", hint)
-    if holder.binding.provider and holder.binding.provider != manifest.id:
+    foreign = manifest.admin_from if operation.identity == "admin" else ()
+    if holder.binding.provider not in ("", manifest.id, *foreign):
         raise RunbookError(f"{holder.name} belongs to {holder.binding.provider}, not to {manifest.id}")
     about = subjects.get("credential")
     if operation.identity == "admin" and about is not None and _same(holder, about):
@@ -47,11 +53,14 @@ def _same(one: Credential, other: Credential) -> bool:
     return bool(both[0].key_id) and both[0].provider == both[1].provider and both[0].key_id == both[1].key_id
 
 
-def sentence(manifest: Manifest, operation: Operation, subjects: Subjects, base: str) -> str:
+def sentence(manifest: Manifest, operation: Operation, subjects: Subjects, args: Mapping[str, Any], base: str) -> str:
     """What the call does to what, for the confirmation and the report."""
     about = subjects.get("credential") or subjects.get("admin")
     name = about.name if about else "?"
     key = f" ({about.binding.key_id})" if about and about.binding.key_id else ""
     effect = operation.effect
+    if effect and effect.target in ("named", "derived"):
+        given = ", ".join(f"{key} {value}" for key, value in args.items() if value is not None)
+        return f"{manifest.name}: {operation.title}" + (f" ({given})" if given else "") + f", at {base}"
     does = _SENTENCES[effect.verb].format(what=name + key, kind=manifest.credential_name) if effect else operation.title
     return f"{manifest.name}: {does}, at {base}"

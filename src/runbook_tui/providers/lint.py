@@ -13,6 +13,7 @@ from runbook_tui.foundation.strict_yaml import Document, Path_
 from runbook_tui.net.fault import NetFault
 from runbook_tui.net.origin import parse
 from runbook_tui.playbook import conditions, values
+from runbook_tui.providers.answers import HEADER
 from runbook_tui.providers.schema import IDENTITIES, VERBS
 
 # Facts about a subject that every binding has.
@@ -204,6 +205,8 @@ def _queries(document: Document) -> Iterator[Problem]:
 
 
 def _query(document: Document, path: Path_, text: str) -> Iterator[Problem]:
+    if text.startswith(HEADER) and "outputs" in path:
+        return
     try:
         jmespath.compile(text)
     except JMESPathError:

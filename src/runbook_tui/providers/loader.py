@@ -75,6 +75,7 @@ def _build(data: dict[str, Any], file: str) -> Manifest:
         error=data.get("error", ""),
         no_proof=data.get("no_proof", ""),
         derived=tuple(Derived(**entry) for entry in data.get("derived", ())),
+        admin_from=tuple(data.get("admin_from", ())),
         docs=data.get("docs", ""),
         notes=tuple(data.get("notes", ())),
         file=file,

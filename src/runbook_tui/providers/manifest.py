@@ -243,6 +243,7 @@ class Manifest:
     error: str = ""
     no_proof: str = ""
     derived: tuple[Derived, ...] = ()
+    admin_from: tuple[str, ...] = ()  # further providers whose credentials may sign as admin here
     docs: str = ""
     notes: tuple[str, ...] = ()
     file: str = ""

@@ -19,8 +19,8 @@ STYLES = (
     "sigv4",
 )
 # What an operation does. The first group ends or changes something that exists; `new` is a fresh secret.
-VERBS = ("revoke", "rotate", "disable", "offboard", "restore", "create", "store", "notify")
-TARGETS = ("credential", "previous", "account", "new", "derived")
+VERBS = ("revoke", "rotate", "disable", "offboard", "restore", "create", "store", "add", "change", "notify")
+TARGETS = ("credential", "previous", "account", "new", "derived", "named")  # named: by the arguments
 STATES = ("dead", "alive", "undetermined")
 PROOFS = ("refused", "listed", "none")
 
@@ -219,6 +219,7 @@ SCHEMA: dict[str, Any] = {
                 ("name",),
             ),
             "auth": _map(_AUTH, minProperties=1),
+            "admin_from": {**_LINES, "description": "further providers whose credentials may sign as admin here"},
             "identities": _object({name: _TEXT for name in IDENTITIES if name != "none"}),
             "headers": _TEXTS,
             "rate_limit": _object(

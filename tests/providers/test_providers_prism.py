@@ -93,9 +93,7 @@ def test_the_description_accepts_the_request(
     operation = CATALOGUE.get(provider).operations[name]
     subjects = {
         "credential": Credential("leaked", Secret("fake-leaked-value-0001"), binding),
-         "admin": Credential("admin", Secret("fake-admin-value-0001"), replace(binding, key_id="adm")),
-            "admin", Secret("fake-admin-value-0001"), Binding(provider, {"api": url}, "adm", attributes)
-        ),
+        "admin": Credential("admin", Secret("fake-admin-value-0001"), replace(binding, key_id="adm")),
         "new": Credential("fresh", Secret("fake-fresh-value-0001"), binding),
     }
     args = {key: values[key] for key, rule in operation.args.items() if key in values}

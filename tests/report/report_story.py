@@ -95,5 +95,7 @@ def whole(t: str = "plain", mode: str = "live") -> Story:
     for prefix in ("", "action: ", "well: ", "badly: ", "lucky: ", "told: "):
         s.add("note", text=prefix + t, at="2025-11-20T09:13:00Z" if prefix else t)
     s.add("clock_step", actor="journal", seconds=-3).add("resumed", actor=t, open_operations=[t])
+    s.add("learned", slot="leaked", key_id=t, attributes={t or "x": t})
+    s.add("step_acted", step="audit", reason=t)
     s.add("exported", path=t, sha256=t, format=t).add("closed", state="complete_except", reason=t)
     return s

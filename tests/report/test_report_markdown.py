@@ -12,9 +12,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from report_story import BOOK, Story, whole
 
+from runbook_tui.incident.events import KINDS
 from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.report.markdown import SECTIONS
 from runbook_tui.report.safe import block, inline, label
+from runbook_tui.report.words import _SAY
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -172,6 +174,11 @@ def test_every_event_is_in_the_timeline() -> None:
     story = whole("x")
     rows = re.findall(r"^\| (\d+) \|", section(story.report(), "10."), re.MULTILINE)
     assert [int(row) for row in rows] == [event.seq for event in story.events]
+
+
+def test_every_kind_has_its_words() -> None:
+    """Promise: no kind of event falls back to its bare name, and the story above has each of them."""
+    assert set(_SAY) == set(KINDS) == {event.kind for event in whole("x").events}
 
 
 def test_event_time_and_recorded_time_are_kept_apart() -> None:

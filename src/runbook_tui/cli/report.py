@@ -43,7 +43,7 @@ def render(record: Record, form: str, *, public: bool) -> str:
 
     if form == "csv":
         return timeline_csv(record.events, public=public)
-    tool, now, head = f"runbook-tui {__version__}", RealClock().now(), record.head
+    tool, now, head = f"runbook {__version__}", RealClock().now(), record.head
     if form == "md":
         return markdown(record.book, record.state, record.events, tool=tool, now=now, public=public, head=head)
     found = document(record.book, record.state, record.events, tool=tool, now=now, public=public, head=head)

@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import sqlite3
-import subprocess
 from pathlib import Path
 
 from runbook_tui.foundation.errors import Exit, RunbookError
@@ -255,6 +254,8 @@ def mounts() -> list[tuple[str, str]]:
     try:
         return parse_mountinfo(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
+        import subprocess
+
         listing = subprocess.run(["mount"], capture_output=True, timeout=5, check=False).stdout
         return parse_mount_listing(listing.decode("utf-8", "replace"))
 

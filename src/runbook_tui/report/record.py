@@ -73,6 +73,8 @@ def _actions(view: View) -> Iterable[tuple[str, str]]:
             yield f"finish the step: {view.step(name)} ({inline(step.status)})", "contain"
     for event in view.of("scan"):
         for repository in (event.data.get("result") or {}).get("repositories", []):
+            if hits := len(repository.get("hits", [])):
+                yield f"clean the {hits} copies in {view.free(repository.get('path'))} (section 6)", "prevent"
             for gap in repository.get("not_scanned", []):
                 yield f"search by other means: {view.free(gap.get('what'))} ({view.free(gap.get('why'))})", "detect"
     for _, text in notes(view, "action"):

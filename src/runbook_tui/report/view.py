@@ -53,8 +53,8 @@ class View:
         return "" if self.state.mode == "live" else inline(str(self.state.mode).upper(), "MODE UNKNOWN")
 
     def free(self, value: Any, missing: str = UNKNOWN, limit: int = 300) -> str:
-        """Free text, a place or a host."""
-        shown = inline(value, "", limit)
+        """Free text, a place, a host, or a time that somebody stated (shown as UTC)."""
+        shown = self.time(value, "") if isinstance(value, str) and instant(value) else inline(value, "", limit)
         return (WITHHELD if self.public else shown) if shown else missing
 
     def fact(self, value: Any, missing: str = UNKNOWN) -> str:

@@ -96,6 +96,10 @@ _SAY: dict[str, Say] = {
     ),
     "input": lambda view, data: f"input {view.fact(data.get('name'))}: {view.free(data.get('value'))}",
     "subject": _subject,
+    "learned": lambda view, data: (
+        f"learned from the provider about {view.credential(data.get('slot'))}: "
+        f"key id {view.free(data.get('key_id'))}, {view.free(data.get('attributes'), 'nothing more')}"
+    ),
     "consumer": lambda view, data: f"uses it: {view.consumer(data.get('id'))} in {view.free(data.get('where'))}",
     "facts": _facts,
     "decision": _decision,

@@ -71,9 +71,11 @@ def test_the_examples_of_the_new_inventory_are_valid(tmp_path: Path) -> None:
 
 def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = _run(_bare(tmp_path), tmp_path, "init", "file/team")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    for env, folder in ((_bare(tmp_path), "file/team"), (_bare(tmp_path) | {"RUNBOOK_HOME": "file/home"}, "team")):
+        done = _run(env, tmp_path, "init", folder, "--vault", "file")
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: cannot write")
+        assert "Traceback" not in done.stderr
 
 
 def test_init_says_that_the_keyring_works(gnome_keyring: dict[str, str], tmp_path: Path) -> None:

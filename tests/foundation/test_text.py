@@ -53,6 +53,9 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert places.config == tmp_path / "home" / "config"
     assert places.incident("inc-1") == tmp_path / "home" / "state" / "incidents" / "inc-1"
     assert places.incidents.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunbookError, match="cannot make"):
+        _ = Places(tmp_path / "file" / "state", tmp_path).incidents
     monkeypatch.delenv("RUNBOOK_HOME")
     assert "runbook" in str(Places.default().state)
     assert shipped("providers", "catalog").is_dir()

@@ -166,3 +166,20 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert _vault(tmp_path).get("a").secret == Secret(CANARY)
     assert _vault(tmp_path).names() == ["a"]
+
+
+def test_an_index_without_its_file(tmp_path: Path) -> None:
+    """The file is gone but the list is there: a missing secret is an error, and it can be taken off the list."""
+    vault = _vault(tmp_path)
+    vault.put(Credential("a", Secret(CANARY), BINDING))
+    vault.path.unlink()
+    with pytest.raises(RunbookError, match="no credential 'a'"):
+        _vault(tmp_path).get("a")
+    _vault(tmp_path).remove("a")
+    assert _vault(tmp_path).names() == []
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(VaultError, match="cannot"):
+        _vault(tmp_path).put(Credential("a", Secret(CANARY), BINDING))

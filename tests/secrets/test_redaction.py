@@ -163,3 +163,11 @@ def test_a_text_full_of_hits_is_done_in_one_pass() -> None:
     """Ten thousand copies in one answer are no way to stall the journal."""
     value = "SK_LIVE_QWERTZUIOPASDF"
     assert _redactor(value).text(f"{value} " * 10_000) == "«s0» " * 10_000
+
+
+def test_a_value_that_is_no_text() -> None:
+    """Bytes (a raw webhook key) are found in hex and base64."""
+    value = bytes([255, 254, 0, 1, 2, 3, 200, 201, 202, 203])
+    redactor = Redactor()
+    redactor.add(Secret(value), "raw")
+    assert redactor.text(f"k={value.hex()} b={base64.b64encode(b'x' + value).decode()}").count("«raw»") == 2

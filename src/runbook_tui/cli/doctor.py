@@ -114,7 +114,7 @@ def disk(here: Places) -> Finding:
     folder = _existing(here.state)
     free = shutil.disk_usage(folder).free
     detail = f"{free // _MIB} MiB free for {here.state}"
-    if not os.access(folder, os.W_OK):
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
         return Finding("disk", "bad", f"{folder} cannot be written", "set RUNBOOK_HOME to a folder of yours")
     if free < _NEEDED:
         return Finding("disk", "bad", detail, "free some space: without a journal nothing is changed")

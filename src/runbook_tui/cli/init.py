@@ -94,8 +94,9 @@ def _make(folder: Path) -> None:
 def _remember(kind: str) -> None:
     from runbook_tui.foundation.files import make_private_dir, write_atomic
 
-    path = make_private_dir(places().config) / "vault"
+    path = places().config / "vault"
     try:
+        make_private_dir(path.parent)
         write_atomic(path, f"{kind}\n".encode())
     except OSError as error:
         raise RunbookError(f"cannot write {path}: {error.strerror}", "check the permissions") from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import make_private_dir
 
 
@@ -29,8 +30,13 @@ class Places:
 
     @cached_property
     def incidents(self) -> Path:
-        """One folder per incident: journal, socket, attachments, report."""
-        return make_private_dir(self.state / "incidents")
+        """One folder per incident: journal, socket, attachments, report. RunbookError when it cannot be made."""
+        folder = self.state / "incidents"
+        try:
+            return make_private_dir(folder)
+        except OSError as error:
+            hint = "set RUNBOOK_HOME to a folder you may write to"
+            raise RunbookError(f"cannot make {folder}: {error.strerror}", hint) from None
 
     def incident(self, incident: str) -> Path:
         return self.incidents / incident

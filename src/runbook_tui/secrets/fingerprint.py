@@ -48,9 +48,10 @@ def mask(secret: Secret, prefixes: Iterable[str] = ()) -> str:
 
 def state_key(places: Places) -> bytes:
     """The 32 random bytes that key this user's fingerprints, made at first use in a file only the owner reads."""
-    path = make_private_dir(places.state) / "fingerprint.key"
+    path = places.state / "fingerprint.key"
     if not path.exists():
         try:
+            make_private_dir(places.state)
             write_new(path, secrets.token_bytes(_KEY_BYTES))
         except FileExistsError:
             pass  # another process made it first: theirs counts

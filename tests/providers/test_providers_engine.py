@@ -120,6 +120,24 @@ def test_a_change_that_cannot_be_sent_is_not_sent() -> None:
     assert (outcome.result, called) == ("not_sent", [])
 
 
+def test_a_change_whose_answer_is_lost_is_unknown() -> None:
+    """The provider read the request and the connection broke: it may have been executed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        read: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                read.append(connection.recv(65536))
+
+        server = threading.Thread(target=serve)
+        server.start()
+        outcome = engine().call("revoke", subjects(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        server.join()
+    assert (outcome.result, outcome.evidence["fault"], len(read)) == ("unknown", "cut", 1)
+    nothing_secret(outcome)
+
+
 def test_an_answer_without_the_secret_is_unknown() -> None:
     """The key was made and nobody has it: never called done, never called rejected."""
     for body in (b"<html>", {"id": "user-2"}):

@@ -84,9 +84,13 @@ class IncidentApp(SafeApp[int]):
             said = progress.get("text") or ", ".join(f"{key} {value}" for key, value in progress.items())
             self.progress = foreign(said)
 
+    def board(self) -> Board:
+        """What is to be shown now."""
+        return board(self.client.book, self.client.state, self.client.clock.now())
+
     def redraw(self) -> None:
         """Draw the board on every screen that can be seen, a dialog's background included."""
-        shown = board(self.client.book, self.client.state, self.client.clock.now())
+        shown = self.board()
         for screen in reversed(self.screen_stack):
             if screen.is_mounted and isinstance(screen, Shows):
                 screen.draw(shown)

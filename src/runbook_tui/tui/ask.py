@@ -34,6 +34,12 @@ class Ask(ModalScreen[Answers | None]):
     `told` stands above the questions, `labels` gives the words for the options of a choice.
     """
 
+    DEFAULT_CSS = """
+    Ask { align: center top; background: #14181c 60%; }
+    Ask #dialog { width: 100; max-width: 100%; height: auto; background: #1b2127; padding: 0 1; margin-top: 7; }
+    Ask.compact #dialog { margin-top: 4; }
+    Ask #told, Ask #fields { height: auto; scrollbar-size-vertical: 1; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "next", priority=True),
         Binding("escape", "back", "back", priority=True),

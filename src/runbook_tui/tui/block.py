@@ -31,6 +31,8 @@ def foreign(text: object, limit: int = 400) -> str:
 class Block(Widget):
     """Draws rows from the top; refreshes only when they differ from what is shown."""
 
+    DEFAULT_CSS = "Block { height: auto; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
+
     def __init__(self, rows: Iterable[Content] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows: Rows = list(rows)

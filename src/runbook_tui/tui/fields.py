@@ -19,6 +19,11 @@ from runbook_tui.tui.styling import FAINT, STRONG
 class Entry(Input):
     """One line of text."""
 
+    DEFAULT_CSS = """
+    Entry { border: none; height: 1; padding: 0 1; background: #2a323a; }
+    Entry:focus { background: #34404b; }
+    """
+
     def __init__(self, value: str = "", *, hint: str = "", password: bool = False) -> None:
         super().__init__(value, placeholder=hint, password=password, compact=True, select_on_focus=False)
         self.cursor_blink = False  # a blinking cursor costs a paint twice a second
@@ -52,6 +57,10 @@ class Choice(Widget, can_focus=True):
     class Chosen(Message):
         """Another option was chosen."""
 
+    DEFAULT_CSS = """
+    Choice { height: auto; padding: 0 1; background: #232a31; }
+    Choice:focus { background: #34404b; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,up", "move(-1)", "previous"),
         Binding("right,down,space", "move(1)", "next"),

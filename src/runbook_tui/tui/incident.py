@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
@@ -68,6 +69,9 @@ class IncidentScreen(Screen[None]):
         Binding("question_mark,f1", "act('help')", "keys", id="help"),
     ]
 
+    _body: object = None  # what the body was drawn from
+    _fitted: tuple[int, int] | None = None  # the size of the layout
+
     def compose(self) -> ComposeResult:
         yield Block(id="head")
         with Horizontal(id="body"):
@@ -82,11 +86,20 @@ class IncidentScreen(Screen[None]):
     def incident_app(self) -> IncidentApp:
         return cast("IncidentApp", self.app)
 
-    def on_resize(self, event: events.Resize) -> None:
-        width, height = event.size
+    def on_mount(self) -> None:
+        self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Choose the layout for the size; the first one is chosen before anything is laid out."""
+        if self.app.size == self._fitted:
+            return
+        self._fitted = width, height = self.app.size
         self.set_class(width < WIDE or height < TALL, "compact")
         self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "tiny")
-        self.incident_app.redraw()
+        self.draw(self.incident_app.board())
 
     # -- drawing
 
@@ -106,7 +119,12 @@ class IncidentScreen(Screen[None]):
             rows = drawing.head(shown, client.vault, client.driving, client.clock.now(), width)
         head.show(rows)
         foot = self._foot(shown, width)
-        self._draw_body(shown, 0 if compact else SIDE, width, height - len(rows) - len(foot))
+        # Most ticks move nothing but the clock: the body is drawn again only when something else differs.
+        still = replace(shown, clock="", left="", used=0.0)
+        key = (still, client.state.seq, client.driving, app.progress, app.size)
+        if key != self._body:
+            self._body = key
+            self._draw_body(shown, 0 if compact else SIDE, width, height - len(rows) - len(foot))
 
     def _draw_body(self, shown: Board, side: int, width: int, room: int) -> None:
         client = self.incident_app.client

@@ -28,6 +28,7 @@ Content = Callable[[Board, int], Rows]
 class Page(ScrollView, can_focus=True):
     """Lines that scroll, by arrows, page keys, j, k, g and G."""
 
+    DEFAULT_CSS = "Page { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "down"),
         Binding("k", "scroll_up", "up"),

@@ -33,24 +33,13 @@ STATUS = {
 WIDE, TALL = 110, 34  # columns and rows from which the steps stand beside the NEXT box
 SMALLEST = (60, 16)  # below this only the clock is shown
 
+# Only what the first paint needs: pages and dialogs bring their own.
 CSS = """
 Screen { background: #14181c; color: #e6e9ec; }
-Block { height: auto; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
 #body { height: 1fr; }
 #side { width: 44; height: 1fr; padding: 0 1; }
 #main { width: 1fr; height: 1fr; }
 #log { height: 1fr; }
 .compact #side { display: none; }
 .tiny #body, .tiny #foot { display: none; }
-Page { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
-Ask { align: center top; background: #14181c 60%; }
-#dialog { width: 100; max-width: 100%; height: auto; background: #1b2127; padding: 0 1; margin-top: 7; }
-#told, #fields { height: auto; scrollbar-size-vertical: 1; }
-.compact #dialog { margin-top: 4; }
-Leave { align: center middle; background: #14181c 60%; }
-Leave #dialog { border: round #9aa4ad; width: 66; margin: 0; }
-Entry { border: none; height: 1; padding: 0 1; background: #2a323a; }
-Entry:focus { background: #34404b; }
-Choice { height: auto; padding: 0 1; background: #232a31; }
-Choice:focus { background: #34404b; }
 """

@@ -17,7 +17,8 @@ from runbook_tui.playbook.model import Playbook, Step
 _MOST_MOVES = 200
 _TRIES = 3  # of one step
 _PATIENCE = 60.0  # real seconds a step may run without an event
-_RETRY_PAUSE = 15.0
+_RETRY_PAUSE = 15.0  # seconds on the client's clock
+_READING = 3.0  # the same: what a person takes to read a step and answer
 # Steps whose failure leaves no credential alive: they may be skipped, on record.
 _OPTIONAL_PHASES = frozenset({"audit", "search", "recover"})
 _OPTIONAL_ACTIONS = frozenset({"webhook"})
@@ -56,7 +57,8 @@ class _Player:
     def play(self) -> None:
         for _ in range(_MOST_MOVES):
             following = what_is_next(self._client.book, self._client.state, self._client.clock.now())
-            if following.step is not None:
+            early = following.step is not None and following.step.phase == "close" and following.waiting
+            if following.step is not None and not early:
                 self._do(following.step)
             elif self._running():
                 self._wait_for(self._running())
@@ -74,6 +76,7 @@ class _Player:
             return
         if tries > 1:
             self._client.clock.sleep(_RETRY_PAUSE)
+        self._client.clock.sleep(_READING)
         asked = self._client.request("prompts", step=step.id)["prompts"]
         acted = self._client.state.step(step.id).acted
         answers = {} if acted else self._answers(step, asked)

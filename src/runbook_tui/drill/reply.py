@@ -33,7 +33,9 @@ def accepted(manifest: Manifest, operation: Operation) -> Reply:
     body = fulfil(operation.expect.when, None, headers)
     rule = _rule(operation, "alive", "refused", "none")
     if rule is not None and rule.status:
-        status, body = rule.status[0], fulfil(rule.when, body, headers)
+        # Asked about something that does not exist, a vendor with several answers says so.
+        status = 404 if 404 in rule.status else rule.status[0]
+        body = fulfil(rule.when, body, headers)
         if status >= 400:
             body = _said(manifest, body, "no such object")
     if operation.items and status < 300:

@@ -17,6 +17,7 @@ answered.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hmac
 import json
 import os
@@ -24,10 +25,11 @@ import signal
 import socketserver
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runbook_tui.drill import receiver, services
 from runbook_tui.drill.estate import Estate, load, save
@@ -42,6 +44,7 @@ from runbook_tui.providers.loader import read_manifest
 HOST = "127.0.0.1"
 _MOST_BODY = 1 << 20
 _WAIT = 30.0  # seconds a connection may stay silent
+_HANDOVER = 10.0  # seconds the simulator of a killed drill is waited for
 
 
 class World:
@@ -172,6 +175,22 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__((HOST, port), _Handler)
 
 
+def _alone(state: Path) -> IO[bytes]:
+    """The lock of this world, held until this process ends.
+
+    The simulator of a killed drill may take a moment to notice that it is alone.
+    """
+    held = state.with_suffix(".lock").open("ab")
+    for _ in range(int(_HANDOVER / 0.05)):
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return held
+    raise RunbookError("another simulator serves this drill", "end the other drill first")
+
+
 def _bind(world: World) -> _Server:
     """On the port of last time, so that what was written down stays true; on another when it is taken."""
     try:
@@ -186,7 +205,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the front end
     orders = json.loads(sys.stdin.readline())
-    world = World(Path(orders["state"]), [Path(path) for path in orders["manifests"]], orders["control"])
+    state = Path(orders["state"])
+    held = _alone(state)
+    world = World(state, [Path(path) for path in orders["manifests"]], orders["control"])
     server = _bind(world)
     world.estate.port = int(server.server_address[1])
     world.save()
@@ -194,6 +215,7 @@ def main() -> int:
     sys.stdout.write(json.dumps({"port": world.estate.port}) + "\n")
     sys.stdout.flush()
     sys.stdin.read()  # ends when the drill does
+    held.close()
     return 0
 
 

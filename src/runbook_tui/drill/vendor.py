@@ -80,6 +80,8 @@ class Vendor:
     # -- reads ---------------------------------------------------------------------------------------------------------
 
     def _read(self, operations: list[Operation], values: Values, key: Key | None) -> Reply:
+        if "args.path" in values and _entry_name(values) not in self.estate.entries:
+            return reply.failed(self.manifest, 404, "no such entry")
         answer = reply.accepted(self.manifest, operations[0])
         for operation in operations:
             if operation.items:

@@ -66,6 +66,8 @@ def command(
             run_headless(client, read_answers(answers), lambda line: click.echo(line, err=True))
         except RunbookError as error:
             click.echo(f"error: {error}", err=True)
+            leave(client, as_json=as_json)
+            return error.exit_code
     else:
         code = show(client, plain=plain_wanted(plain))
         if code == Exit.INTERRUPTED:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,7 +79,7 @@ def _env_file(consumer: Consumer, new: Credential, sending: Callable[[], None]) 
 def _secret_manager(kit: Kit, consumer: Consumer, new: Credential, op: str, sending: Callable[[], None]) -> Reply:
     store = kit.credential(consumer.store)
     args = {name: getattr(consumer, name) for name in ("mount", "path", "field") if getattr(consumer, name)}
-    subjects = {"credential": store, "admin": store, "new": new}
+    subjects = {"admin": store, "new": new}
     outcome = kit.engine.call("rollout", subjects, args, operation_id=op, sending=sending)
     return {
         "result": outcome.result,
@@ -112,13 +111,21 @@ def _last_used(kit: Kit, new: Credential, admin: Credential | None, since: str) 
     last = outcome.outputs.get("last_used_at")
     if not last:
         return {**_seen("stored", "none", "the vendor has seen no use yet"), "evidence": outcome.evidence}
-    later = False
-    with contextlib.suppress(RunbookError):
-        # Vendors give whole seconds: a use within the second of the roll-out counts.
-        later = parse_instant(str(last)) >= parse_instant(since).replace(microsecond=0)
-    if later:
-        return {**_seen("used", "listed", f"the vendor saw it used at {last}"), "evidence": outcome.evidence}
+    if _later(str(last), since):
+        return {
+            **_seen("used", "listed", f"the vendor saw the new one used at {last} (it does not say by whom)"),
+            "evidence": outcome.evidence,
+        }
     return {**_seen("stored", "none", f"last use {last}, before the roll-out"), "evidence": outcome.evidence}
+
+
+def _later(last: str, since: str) -> bool:
+    """Whether a use is certainly later. A vendor that gives whole seconds has to name a later second."""
+    try:
+        used, start = parse_instant(last), parse_instant(since)
+    except RunbookError:
+        return False
+    return used > start if used.microsecond else used > start.replace(microsecond=0)
 
 
 def _reply(result: str, stage: str = "failed", reason: str = "", evidence: Mapping[str, Any] | None = None) -> Reply:

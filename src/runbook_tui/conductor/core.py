@@ -201,10 +201,8 @@ class Conductor:
         with self._lock:
             self._check_ready(one)
             given = dict(answers or {})
-            checked = given if self.state.step(step).acted else check_answers(self._questions(one), given)
+            checked = {} if self.state.step(step).acted else check_answers(self._questions(one), given)
             self._take_secrets(one, checked)
-            for name, value in checked.items():
-                _refuse_secret(str(value), name)
             procedure = run_step(self.book, self.state, one, checked, self.actor)
             self._performer.stopped.clear()
             # The first event is recorded before the reply: a second request already sees the step running.
@@ -225,6 +223,8 @@ class Conductor:
 
     def _take_secrets(self, step: Step, answers: dict[str, Any]) -> None:
         for prompt in self._questions(step):
+            if prompt.kind == "text":
+                _refuse_secret(str(answers.get(prompt.name, "")), prompt.name)
             if prompt.kind == "secret" and prompt.name in answers:
                 value = answers[prompt.name]
                 answers[prompt.name] = "(given)"
@@ -397,7 +397,8 @@ class Conductor:
         return {"state": state}
 
     def _shutdown(self) -> dict[str, Any]:
-        self._idle()
+        if self.busy():
+            raise RunbookError("a step is running", "wait for it, or stop its waiting (x)")
         self.over.set()
         return {}
 

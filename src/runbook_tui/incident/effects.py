@@ -65,7 +65,7 @@ class Watch:
 
     consumer: str
     slot: str
-    since: str  # RFC 3339: a use before the roll-out proves nothing
+    since: str  # RFC 3339: a use before the roll-out, or our own probe of the new one, proves nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,8 @@ def consumer_proof(step: Step, verify: Verify) -> Ended:
         for consumer in waiting:
             if consumer.stage in ("pending", "failed"):
                 continue
-            reply = yield do.Watch(consumer.id, consumer.credential, consumer.at)
+            since = max(consumer.at, state.subjects[consumer.credential].new.at)
+            reply = yield do.Watch(consumer.id, consumer.credential, since)
             if reply["stage"] != consumer.stage or reply["stage"] == "used":
                 state = yield do.Record("consumer_state", {"consumer": consumer.id, **reply})
         left = [one for one in state.consumers.values() if one.stage != "used"]

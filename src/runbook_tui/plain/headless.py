@@ -1,7 +1,8 @@
 """A run without an operator: every question is answered by a file, and an unanswered one is an error.
 
-The file is YAML: `STEP: {QUESTION: answer}`; `STEP: {skip: reason}` skips; `waive: {LINE: {name, reason}}` waives at
-the end. A secret is named, never written: `new_secret: {credential: NAME}`.
+The file is YAML: `STEP: {QUESTION: answer}`; `STEP: {skip: reason}` skips, `STEP: {skip_if_failed: reason}` does so
+after the step was tried; `waive: {LINE: {name, reason}}` waives at the end. A secret is named, never written:
+`new_secret: {credential: NAME}`.
 """
 
 from __future__ import annotations
@@ -51,10 +52,14 @@ def run_headless(client: Client, answers: Mapping[str, Any], say: Callable[[str]
             break
         step = following.step.id
         given = dict(answers.get(step, {}))
+        failed_reason = str(given.pop("skip_if_failed", ""))
         tries[step] = tries.get(step, 0) + 1
         if tries[step] > _TRIES:
             one = client.state.step(step)
             verify = following.step.verify
+            if failed_reason:
+                client.request("skip", step=step, reason=f"{failed_reason} ({one.reason})")
+                continue
             if verify is not None and not verify.gate:
                 client.request("skip", step=step, reason=f"{one.status}: {one.reason or 'no proof'}")
                 continue

@@ -48,10 +48,8 @@ FACTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
 }
 # The description that serves a manifest, where the name differs, and the operations that it does not know.
 SPECS = {"discord-webhook": "discord"}
-ABSENT = {
-    "github": {"membership", "audit"},
-    "paypal": {"verify", "inspect", "transactions"},
-}
+OPERATION_SPECS = {("github", "audit"): "github_ghec", ("paypal", "transactions"): "paypal_reporting"}
+ABSENT = {"github": {"membership"}, "paypal": {"verify", "inspect"}}
 
 
 class Watching(Network):
@@ -86,7 +84,7 @@ def test_the_description_accepts_the_request(
     provider: str, name: str, prism: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tokens, "get", lambda *_: "fake-access-token")  # the token endpoint is in no description
-    url = prism(SPECS.get(provider, provider))
+    url = prism(OPERATION_SPECS.get((provider, name)) or SPECS.get(provider, provider))
     key_id, attributes, values = FACTS[provider]
     binding = Binding(provider, {"api": url}, key_id, attributes)
     network = Watching()

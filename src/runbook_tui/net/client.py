@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from runbook_tui.net.fault import NetFault, blocked
 from runbook_tui.net.origin import Target, check
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
     from runbook_tui.net.backend import Call
@@ -109,6 +110,8 @@ class Network:
         return Answer(response.status_code, headers, body, time.monotonic() - started)
 
     def _context(self, ca_file: str | None) -> ssl.SSLContext:
+        import ssl
+
         if ca_file is None:
             import certifi
 
@@ -125,6 +128,8 @@ class Network:
 
 def _plain_context() -> ssl.SSLContext:
     """A context for calls without TLS: it trusts nobody, and is cheap to make."""
+    import ssl
+
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -34,6 +34,8 @@ from runbook_tui.providers.tokens import Tokens
 _TRIES = 3  # of a read
 _RETRY_STATUS = frozenset({429, 502, 503, 504})
 _PATIENCE = 30.0  # seconds a read waits before it is tried again
+_READ_DEADLINE = 20.0  # seconds for one read; a change may take a minute, since giving up leaves it unknown
+_CHANGE_DEADLINE = 60.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Call:
                 parsed = self._send(made, heard, sending)
             except NetFault as fault:
                 heard.fault = fault
-                if last or fault.kind in ("blocked", "tls", "too_large"):
+                if last or fault.kind in ("blocked", "tls", "too_large", "timeout"):
                     return None
                 tools.clock.sleep(0.5 * 2**tries, tools.wake)
                 continue
@@ -166,6 +168,7 @@ class Call:
         answer = self._tools.network.send(
             request,
             [self.where.base],
+            deadline=_CHANGE_DEADLINE if self.operation.changes else _READ_DEADLINE,
             before_first_byte=sending if self.operation.changes else None,
             private=self.where.bound,
             ca_file=self.where.ca_file,

@@ -42,7 +42,8 @@ def check_roles(manifest: Manifest, operation: Operation, subjects: Subjects) ->
     about = subjects.get("credential")
     if operation.identity == "admin" and about is not None and _same(holder, about):
         hint = "use another administrative credential that was never exposed, and check it first"
-        raise RunbookError(f"{holder.name} is the leaked credential itself: it does not sign for its own case", hint)
+        what = "the leaked credential itself" if about.secret is not None else f"of the same account, {about.name}"
+        raise RunbookError(f"{holder.name} is {what}: it does not sign for its own case", hint)
     return holder
 
 

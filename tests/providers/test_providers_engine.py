@@ -252,6 +252,27 @@ def test_the_fixed_interval_survives_a_restart(tmp_path: Path) -> None:
     assert LEAKED not in (tmp_path / "pace.json").read_text()
 
 
+def test_a_limit_that_cannot_be_written_is_still_kept(tmp_path: Path) -> None:
+    """A full or read-only disk must not lose the outcome of a request that was sent."""
+    (tmp_path / "file").write_text("not a folder")
+    waits: list[float] = []
+    with ProviderServer(Reply(404, {"message": "not found"})) as server:
+        about = Credential("k", Secret(LEAKED), Binding("streampixel", {"api": server.url}, "", {"user_id": "u1"}))
+        careful = engine(pace_file=tmp_path / "file" / "pace.json", waiting=lambda seconds, why: waits.append(seconds))
+        assert [careful.verify({"credential": about}).state for _ in range(2)] == ["alive", "alive"]
+    assert waits == [120.0]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"data": [{"created_at": 1e999}], "has_more": NaN}', b"1" * 9000, b"\xff"]
+)
+def test_hostile_json_is_a_clear_outcome(body: bytes) -> None:
+    with ProviderServer(Reply(200, body)) as server:
+        outcome = engine().call("inventory", subjects(server.url))
+    assert outcome.result == "unknown"
+    assert "JSON" in outcome.reason
+
+
 def test_a_wait_can_be_ended(tmp_path: Path) -> None:
     wake = threading.Event()
     with ProviderServer(Reply(404, {"message": "not found"})) as server:

@@ -41,6 +41,8 @@ operations:
     effect: {revoke: credential}
 """
 
+EXAMPLE = "https://api.example.com/v1"
+
 MISTAKES = [
     ("overlap: parallel", "overlap: sometimes", "`overlap` cannot be 'sometimes'"),
     ("kind: idempotent", "kind: twice", "`kind` cannot be 'twice'"),
@@ -106,12 +108,20 @@ def test_a_secret_goes_into_a_header_by_an_auth_style_only() -> None:
 
 def test_own_manifests_join_the_shipped_ones_and_hide_them(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD)
-    (tmp_path / "mine.yaml").write_text(GOOD.replace("id: own", "id: stripe"))
+    (tmp_path / "mine.yaml").write_text(
+        GOOD.replace("id: own", "id: stripe").replace(EXAMPLE, "https://api.stripe.com")
+    )
     catalogue = Catalogue.load([tmp_path])
     assert catalogue.get("own").name == "Own"
     assert catalogue.get("stripe").name == "Own"
     (tmp_path / "broken.yaml").write_text("provider: 1\n")
     with pytest.raises(InputProblems, match=r"broken\.yaml:1:1"):
+        Catalogue.load([tmp_path])
+
+
+def test_an_own_manifest_cannot_redirect_a_shipped_providers_credentials(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD.replace("id: own", "id: stripe"))
+    with pytest.raises(InputProblems, match="origins of 'stripe' differ"):
         Catalogue.load([tmp_path])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -159,6 +161,24 @@ def test_paypal_without_a_token_says_so(engine: Engine) -> None:
         about = {"admin": credential("paypal", server.url, SECOND, client_id="cid")}
         with pytest.raises(RunbookError, match="no access token"):
             engine.call("inventory", about)
+
+
+def test_a_change_whose_token_could_not_be_fetched_was_not_sent(engine: Engine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+
+        server = threading.Thread(target=hang_up)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        about = {"admin": credential("paypal", url, SECOND, client_id="cid")}
+        sent: list[int] = []
+        outcome = engine.call("webhook_delete", about, {"id": "W1"}, sending=lambda: sent.append(1))
+        server.join()
+    assert (outcome.result, sent) == ("not_sent", [])
 
 
 @pytest.mark.parametrize(

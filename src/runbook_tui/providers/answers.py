@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ def tidy(value: Any, depth: int = 0) -> Any:
     """Foreign data made safe to record: bounded, no control characters, plain types."""
     if isinstance(value, str):
         return plain(value, _TEXT_LIMIT)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # 1e999 is valid JSON on the way in, infinity is none on the way out
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth >= _DEEPEST:
@@ -143,9 +146,13 @@ def recognises(shown: Any, credential: Credential) -> bool:
 
 def _json(body: bytes) -> tuple[Any, bool]:
     try:
-        return json.loads(body), True
+        return json.loads(body, parse_constant=_no_constant), True
     except (ValueError, RecursionError):
         return None, False
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _xml(body: bytes) -> tuple[Any, bool]:

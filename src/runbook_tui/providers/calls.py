@@ -161,7 +161,11 @@ class Call:
             tools.clock.sleep(0.5 * 2**tries, tools.wake)
 
     def _send(self, made: Draft, heard: Heard, sending: Callable[[], None] | None) -> Parsed:
-        request = self.request(made, masked=False)
+        try:
+            request = self.request(made, masked=False)
+        except NetFault as fault:
+            # The access token could not be fetched: the request itself never left.
+            raise NetFault(fault.kind, f"no access token: {fault.message}", sent=False) from None
         if self.operation.min_interval:
             # Before the call: an attempt counts even if this process dies during it.
             self._tools.pacer.hold(self.limits[1], self.operation.min_interval)

@@ -27,7 +27,8 @@ class Catalogue:
     def load(cls, extra_folders: Iterable[Path] = ()) -> Catalogue:
         """The shipped manifests and those in `extra_folders`; an own one hides a shipped one of the same id.
 
-        Raises InputProblems with the mistakes of every file.
+        It cannot change where that provider's credentials go: a file in a repository must not redirect secrets that
+        were stored for the shipped one. Raises InputProblems with the mistakes of every file.
         """
         manifests: dict[str, Manifest] = {}
         problems: list[Problem] = []
@@ -43,6 +44,10 @@ class Catalogue:
                 if manifest.id in seen:
                     problems.append(document.problem(("id",), f"{seen[manifest.id]} has the id {manifest.id!r} too"))
                 seen[manifest.id] = path.name
+                if manifest.id in manifests and manifests[manifest.id].origins != manifest.origins:
+                    message = f"the origins of {manifest.id!r} differ from the shipped ones"
+                    hint = "give the manifest an id of its own, or bind an address to the credential (--origin)"
+                    problems.append(document.problem(("origins",), message, hint))
                 manifests[manifest.id] = manifest
         if problems:
             raise InputProblems(problems)

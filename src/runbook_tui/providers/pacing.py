@@ -52,22 +52,24 @@ class Pacer:
             times = {key: time for key, time in self._load().items() if parse_instant(time) > self._clock.now()}
             times[limit] = max(iso(until), times.get(limit, ""))
             self._memory = times
-            if self._file is not None:
+            if self._file is None:
+                return
+            try:
                 make_private_dir(self._file.parent)
                 write_atomic(self._file, json.dumps(times, indent=1).encode())
+            except OSError:
+                # Never an error: this also runs after a request, whose outcome must not be lost to a full disk.
+                # This process goes on to know the limit.
+                self._file = None
 
     def _load(self) -> dict[str, str]:
         if self._file is None:
             return self._memory
         try:
             times = json.loads(self._file.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise RunbookError(f"cannot read {self._file}: {error.strerror}", "it must belong to you") from None
-        except ValueError:
-            return {}  # a damaged file only means that a limit may be met once more
-        return {str(key): str(time) for key, time in times.items()} if isinstance(times, dict) else {}
+            return {str(key): iso(parse_instant(str(time))) for key, time in times.items()}
+        except (OSError, ValueError, AttributeError, RunbookError):
+            return self._memory  # absent or damaged: the worst is that a limit is met once more
 
 
 def demanded(limit: RateLimit, status: int, headers: Mapping[str, str], now: datetime) -> float:

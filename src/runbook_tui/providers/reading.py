@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runbook_tui.foundation.clock import iso
+from runbook_tui.foundation.text import plain
 from runbook_tui.net.fault import NetFault
 from runbook_tui.playbook.values import Unresolved, lookup
 from runbook_tui.providers import answers
@@ -146,7 +147,7 @@ def _learned(call: Call, body: Any) -> Binding | None:
     if about is None or not call.operation.learn:
         return None
     found = {name: search(query, body) for name, query in call.operation.learn.items()}
-    told = {name: str(value) for name, value in found.items() if isinstance(value, str | int) and value != ""}
+    told = {name: plain(str(value)) for name, value in found.items() if isinstance(value, str | int) and value != ""}
     key_id = told.pop("key_id", about.binding.key_id)
     learned = replace(about.binding, key_id=key_id, attributes={**about.binding.attributes, **told})
     return None if learned == about.binding else learned
@@ -156,13 +157,13 @@ def _new(call: Call, last: Parsed) -> Credential | None:
     rule = call.operation.new
     assert rule is not None
     value = search(rule.secret, last.body)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or any(0xD800 <= ord(char) < 0xE000 for char in value):
         return None
     base = call.subjects.get("credential") or call.subjects["admin"]
     key_id = search(rule.key_id, last.body) if rule.key_id else ""
     added = {name: search(query, last.body) for name, query in rule.attributes.items()}
-    attributes = {**base.binding.attributes, **{name: str(part) for name, part in added.items() if part}}
-    binding = replace(base.binding, key_id=str(key_id or ""), attributes=attributes, created=iso(call.now))
+    attributes = {**base.binding.attributes, **{name: plain(str(part)) for name, part in added.items() if part}}
+    binding = replace(base.binding, key_id=plain(str(key_id or "")), attributes=attributes, created=iso(call.now))
     return Credential(base.name, Secret(value), binding)
 
 

@@ -97,11 +97,29 @@ def test_the_whole_process_is_locked_down(tmp_path: Path) -> None:
     assert _run(tmp_path) == _EXPECTED
 
 
-def test_the_drill_needs_no_network(tmp_path: Path) -> None:
-    """In a network namespace with nothing but loopback the drill's parts run as ever."""
+@pytest.fixture
+def without_network() -> list[str]:
+    """What to put before a command so that it finds loopback and nothing else."""
     if os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("ip"):
         pytest.skip("needs root, unshare and ip for a namespace without a network")
     if subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode:
         pytest.skip("this machine allows no network namespaces")
-    inside = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-    assert _run(tmp_path, *inside) == _EXPECTED
+    return ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+
+
+def test_the_drill_needs_no_network(tmp_path: Path, without_network: list[str]) -> None:
+    """In a network namespace with nothing but loopback the drill's parts run as ever."""
+    assert _run(tmp_path, *without_network) == _EXPECTED
+
+
+def test_a_whole_drill_needs_no_network(tmp_path: Path, without_network: list[str]) -> None:
+    """`runbook drill --auto` from start to report, in that namespace."""
+    answer = subprocess.run(
+        [*without_network, sys.executable, "-m", "runbook_tui", "drill", "api-key-leaked", "--auto", "--json"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RUNBOOK_HOME": str(tmp_path / "runbook")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["state"] == "contained"

@@ -127,6 +127,28 @@ def test_the_dashboard_needs_the_pass_and_a_button_that_exists(stage: Make) -> N
         press(replace(way, control="guess"), "create")
 
 
+def test_a_person_requests_the_new_key_in_a_browser_or_with_curl(stage: Make) -> None:
+    """The page names what is done by hand, marks itself as a drill, and shows the new key; without the token, 404."""
+    here = stage("streampixel")
+    url, network = here.world.dashboard_url, here.world.network(here.clock)
+
+    def ask(method: str, path: str = "", accept: str = "text/html") -> tuple[int, str]:
+        answer = network.send(Request(method, url + path, [("Accept", accept)]), [url])
+        return answer.status, answer.body.decode()
+
+    status, page = ask("GET")
+    assert status == 200
+    assert "DRILL" in page
+    assert "Request a new API key" in page
+    assert "<pre>drill-" in ask("POST", "/create")[1]
+    status, value = ask("POST", "/create", "*/*")
+    new = {"credential": replace(here.credential("streampixel-key"), secret=Secret(value.strip()))}
+    assert here.engine.verify(new).state == "alive"
+    assert ask("POST", "/verify")[0] == 404
+    wrong = url[:-4] + "0000"
+    assert network.send(Request("GET", wrong), [wrong]).status == 404
+
+
 def test_the_secret_manager_keeps_versions_and_refuses_what_is_not_there(stage: Make) -> None:
     """A roll-out patches an entry that exists; the other fields stay; an unknown path or token is refused."""
     here = stage("openai-key")

@@ -6,6 +6,7 @@ import base64
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from drill_stage import Stage
 
 from runbook_tui.drill.world import build, reopen
+from runbook_tui.foundation.clock import FakeClock
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.net.client import Answer, Request
+from runbook_tui.providers.catalogue import Catalogue
 from runbook_tui.providers.engine import Engine
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.webhooks.deliver import origin, three_answers
@@ -105,6 +108,41 @@ def test_a_killed_simulator_goes_on_where_it_was(stage: Make) -> None:
         assert again["upload-key-new"].binding.key_id == new.binding.key_id
         assert engine.verify({"credential": again["upload-key"]}).state == "dead"
         assert engine.verify({"credential": again["upload-key-new"]}).state == "alive"
+    finally:
+        world.stop()
+
+
+_BUILDER = """
+import sys, time
+from pathlib import Path
+from runbook_tui.drill.scenario import load_scenario
+from runbook_tui.drill.world import build
+from runbook_tui.foundation.clock import FakeClock
+from runbook_tui.providers.catalogue import Catalogue
+world = build(load_scenario("streampixel"), Path(sys.argv[1]), 1, FakeClock(), Catalogue.load())
+world.dashboard("create")
+print(world.address[1], flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_drill_is_reopened_at_its_address(tmp_path: Path, catalogue: Catalogue) -> None:
+    """kill -9 of the process that owned the world ends its simulator; the next one takes over port and state."""
+    folder = tmp_path / "drill"
+    builder = subprocess.Popen([sys.executable, "-c", _BUILDER, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert builder.stdout is not None
+    port = int(builder.stdout.readline())
+    builder.kill()
+    builder.wait()
+    builder.stdout.close()
+    world = reopen(folder, FakeClock(), catalogue)
+    try:
+        assert world.address == ("127.0.0.1", port)
+        assert [one.name for one in world.credentials][-3:] == [
+            "streampixel-key-new",
+            "builds-url-token",
+            "builds-url-token-old",
+        ]
     finally:
         world.stop()
 

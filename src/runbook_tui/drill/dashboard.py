@@ -55,6 +55,11 @@ class Pass:
     control: str
     provider: str = ""
 
+    @property
+    def url(self) -> str:
+        """The dashboard's address, for a browser or curl on this machine."""
+        return f"http://127.0.0.1:{self.port}/dashboard/{self.control}"
+
     def save(self, folder: Path) -> None:
         write_atomic(folder / _FILE, json.dumps(asdict(self)).encode(), 0o600)
 

@@ -8,6 +8,7 @@ Serves on 127.0.0.1 until standard input closes or SIGTERM comes:
     /<provider>/<origin>/…    the simulated providers
     /endpoint/<id>[/token]    the webhook receiver
     /consumer/<id>/health     the consumers
+    /dashboard/<token>        the first provider's dashboard, for a person (see `page`)
     /control/…                what only the drill itself may ask (header Drill-Control)
 
 Time is the greatest `Drill-Time` header seen (RFC 3339), real time without one. Every change is on disk before it is
@@ -31,7 +32,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO, Any
 
-from runbook_tui.drill import receiver, services
+from runbook_tui.drill import page, receiver, services
 from runbook_tui.drill.estate import Estate, load, save
 from runbook_tui.drill.matching import Incoming
 from runbook_tui.drill.reply import Reply
@@ -72,6 +73,8 @@ class World:
                 found = self._deliver(rest, incoming)
             elif head == "consumer":
                 found = self._health(rest)
+            elif head == "dashboard":
+                found = self._dashboard(rest, incoming)
             elif head in self._vendors:
                 origin, _, path = rest.partition("/")
                 below = Incoming(incoming.method, f"/{path}", incoming.query, incoming.headers, incoming.body)
@@ -97,6 +100,14 @@ class World:
             return Reply(404, {"error": "not found"})
         status, shown = services.health(self.estate, one, self._vendors[one.provider].manifest.prefixes)
         return Reply(status, shown)
+
+    def _dashboard(self, rest: str, incoming: Incoming) -> Reply:
+        token, _, operation = rest.partition("/")
+        if not hmac.compare_digest(token.encode(), self._control.encode()):
+            return Reply(404, {"error": "not found"})
+        vendor = next(iter(self._vendors.values()))
+        html = "text/html" in incoming.headers.get("accept", "")
+        return page.answer(vendor, incoming.method, f"/dashboard/{token}", operation, html=html)
 
     def _own(self, rest: str, incoming: Incoming) -> Reply:
         if not hmac.compare_digest(incoming.headers.get("drill-control", "").encode(), self._control.encode()):
@@ -149,11 +160,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_LIST = do
 
     def _write(self, reply: Reply) -> None:
-        body = b"" if reply.body is None or reply.status == 204 else json.dumps(reply.body).encode()
+        content = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
+        body = b"" if reply.body is None or reply.status == 204 else content.encode()
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if body:
+        if body and not isinstance(reply.body, str):
             self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")

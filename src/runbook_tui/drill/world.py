@@ -60,6 +60,11 @@ class World:
         network = self._networks[-1] if self._networks else None
         return press(self._pass, operation, network)
 
+    @property
+    def dashboard_url(self) -> str:
+        """Where a person opens the dashboard."""
+        return self._pass.url
+
     def stop(self) -> None:
         """End the simulator; the world stays on disk."""
         assert self._process.stdin is not None

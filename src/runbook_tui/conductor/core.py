@@ -156,7 +156,8 @@ class Conductor:
     def _markdown(self) -> str:
         from runbook_tui.report.markdown import markdown
 
-        return markdown(self.book, self.state, self.events, tool=f"runbook {__version__}", now=self.kit.clock.now())
+        now, head = self.kit.clock.now(), self._journal.head()
+        return markdown(self.book, self.state, self.events, tool=f"runbook {__version__}", now=now, head=head)
 
     def _no_journal(self, error: JournalError) -> None:
         self._broken = error.message

@@ -203,6 +203,26 @@ def test_each_vendors_refusals_are_told_apart(engine: Engine, provider: str, rep
         assert engine.verify({"credential": about}).state == state
 
 
+@pytest.mark.parametrize("provider", Catalogue.load().ids())
+def test_no_preview_shows_a_secret(engine: Engine, provider: str) -> None:
+    """Every operation of every manifest, as it would be shown before it is confirmed."""
+    manifest = Catalogue.load().get(provider)
+    binding = Binding(provider, dict.fromkeys(manifest.origins, "https://api.example.com"), "k1")
+    binding = replace(binding, attributes=dict.fromkeys(manifest.attributes, "fact"))
+    subjects = {
+        "credential": Credential("leaked", Secret(VALUE), binding),
+        "admin": Credential("admin", Secret(SECOND), replace(binding, key_id="k2")),
+        "new": Credential("fresh", Secret(VALUE + "-fresh"), binding),
+    }
+    for operation in manifest.operations.values():
+        if operation.automatic:
+            args = {name: "7" for name, rule in operation.args.items() if rule.required}
+            preview = engine.preview(operation.id, subjects, args)
+            hidden(preview)
+            assert preview.url.startswith("https://api.example.com/")
+            assert preview.destructive == operation.destructive
+
+
 def test_an_address_of_ones_own_has_to_be_bound(engine: Engine) -> None:
     about = Credential("token", Secret(VALUE), Binding("openbao"))
     with pytest.raises(RunbookError, match="address 'api' of OpenBao"):

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
@@ -28,11 +28,11 @@ _DEEPEST = 6
 
 @dataclass(frozen=True)
 class Parsed:
-    """A complete answer. `body` is None when it is not JSON (or XML) at all."""
+    """A complete answer. `body` is None when it is not JSON (or XML) at all. It may hold a new secret: no repr."""
 
     status: int
-    headers: dict[str, str]
-    body: Any
+    headers: dict[str, str] = field(repr=False)
+    body: Any = field(repr=False)
     readable: bool
 
     def scope(self) -> dict[str, Any]:

@@ -24,9 +24,9 @@ Subjects = Mapping[str, Credential]
 Show = Callable[[Credential], str]
 
 
-@dataclass
+@dataclass(repr=False)
 class Draft:
-    """A request under construction."""
+    """A request under construction; its repr shows nothing, since it may hold the secret."""
 
     method: str
     base: str  # the bound origin, without a slash at the end

@@ -1,0 +1,25 @@
+"""The operator's machine, cleaned up after each journey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from journey_kit import Machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
+    """`machine()` is a fresh home; `machine(env)` one under another environment, such as a keyring's."""
+    made: list[Machine] = []
+
+    def make(env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Machine:
+        here = tmp_path / f"desk-{len(made) + 1}"
+        here.mkdir()
+        made.append(Machine(tmp_path / f"home-{len(made) + 1}", cwd or here, env))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean_up()

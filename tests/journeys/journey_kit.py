@@ -1,0 +1,139 @@
+"""One operator's machine for a journey: a home of its own, real `runbook` processes, and a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from servers.processes import plain_environment
+from servers.terminal import Terminal
+
+RUNBOOK = [sys.executable, "-m", "runbook_tui"]
+_OPEN_TERMINAL = Callable[..., Terminal]
+
+
+class Machine:
+    """`home` holds everything that the program keeps; `cwd` is where the operator stands."""
+
+    def __init__(self, home: Path, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+        self.home, self.cwd = home, cwd
+        self.env = {**(env if env is not None else plain_environment()), "RUNBOOK_HOME": str(home), "TERM": "dumb"}
+        self.env.pop("RUNBOOK_PLAIN", None)
+
+    @property
+    def incidents(self) -> Path:
+        return self.home / "state" / "incidents"
+
+    def run(self, *args: str, stdin: str = "", timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*RUNBOOK, *args], input=stdin, env=self.env, cwd=self.cwd, capture_output=True, text=True, timeout=timeout
+        )
+
+    def only_incident(self) -> str:
+        (one,) = [path.name for path in self.incidents.iterdir()]
+        return one
+
+    def folder(self, incident: str = "") -> Path:
+        return self.incidents / (incident or self.only_incident())
+
+    def events(self, incident: str = "") -> list[dict[str, Any]]:
+        shown = self.run("incident", "show", incident or self.only_incident(), "--json")
+        assert shown.returncode == 0, shown.stderr
+        return list(json.loads(shown.stdout)["events"])
+
+    def conductor(self, incident: str = "") -> int:
+        """The process id of the conductor that listens for this incident; 0 when nobody does."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+            asked.connect((self.folder(incident) / "socket").read_text())
+            pid, _, _ = struct.unpack("3i", asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            return int(pid)
+        return 0
+
+    def kill_conductor(self, incident: str = "") -> None:
+        """kill -9, and wait until it is gone."""
+        pid = self.conductor(incident)
+        assert pid, "no conductor is running"
+        os.kill(pid, 9)
+        until(lambda: not alive(pid), "the conductor still lives after kill -9")
+
+    def clean_up(self) -> None:
+        """End every conductor that a test left behind."""
+        if not self.incidents.is_dir():
+            return
+        for incident in [path.name for path in self.incidents.iterdir()]:
+            pid = self.conductor(incident)
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 15)
+
+    def simulator_keys(self, incident: str = "") -> list[dict[str, Any]]:
+        """Every key the simulated provider knows, read from its own state."""
+        return list(json.loads((self.folder(incident) / "drill" / "world.json").read_text())["keys"])
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def until(true: Callable[[], Any], wrong: str, seconds: float = 30) -> Any:
+    """Poll until `true()` is; the value it gave."""
+    limit = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < limit, wrong
+        time.sleep(0.05)
+    return found
+
+
+def kinds(events: list[dict[str, Any]], step: str = "") -> list[str]:
+    """The kinds of the events, in order; of one step's only when it is named."""
+    return [event["kind"] for event in events if not step or event["data"].get("step") == step]
+
+
+_PROMPT = "? "
+
+
+class PlainOperator:
+    """Somebody at the line-by-line front end in a real terminal: reads the question, types the answer."""
+
+    def __init__(self, opened: Terminal) -> None:
+        self.terminal = opened
+        self._answered = 0
+
+    def text(self) -> str:
+        return self.terminal.history()
+
+    def waits_with(self, timeout: float = 60) -> str:
+        """The line the program waits at, once it asks something new."""
+        limit = time.monotonic() + timeout
+        while True:
+            if self.terminal.exit_code() is not None:
+                return ""
+            lines = self.text().rstrip().splitlines()
+            if len(lines) > self._answered and re.search(r"[?:]$", lines[-1]):
+                time.sleep(0.05)
+                if self.text().rstrip().splitlines() == lines:
+                    return lines[-1]
+            assert time.monotonic() < limit, f"no question after {timeout} s:\n{self.text()}"
+            time.sleep(0.05)
+
+    def answer(self, text: str, *, secret: bool = False) -> None:
+        self._answered = len(self.text().rstrip().splitlines())
+        if secret:
+            self.terminal.paste(text)
+        else:
+            self.terminal.type(text)
+        self.terminal.send("Enter")

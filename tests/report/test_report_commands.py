@@ -160,7 +160,7 @@ def test_report_forms(home: Path, recorded: Path) -> None:
     public = run(home, "report", INCIDENT, "--public").stdout
     assert "alice" in text.stdout
     assert "alice" not in public
-    assert "# Incident report inc&#45;20251120&#45;7k3f: not determined" in public
+    assert "# Incident report inc-20251120-7k3f: not determined" in public
     assert run(home, "report", INCIDENT, "--format", "html").returncode == 2
 
 

@@ -13,17 +13,27 @@ from runbook_tui.foundation.text import one_line, plain
 
 UNKNOWN = "not determined"
 
-_PUNCTUATION = {ord(char): f"&#{ord(char)};" for char in string.punctuation}
+# Marks that mean nothing to Markdown, GitHub or HTML text wherever they stand. A full stop, a dash and a colon do only
+# at the start of a line or in a web address, so they stay between two characters of a word.
+_HARMLESS = set(",;'\"()?%/")
+_ESCAPED = {ord(char): f"&#{ord(char)};" for char in string.punctuation if char not in _HARMLESS}
+_IN_A_WORD = re.compile(r"(?<=[A-Za-z0-9])[.:-](?=[A-Za-z0-9])")
+_ADDRESS = re.compile(r"\bwww\.", re.IGNORECASE)
 _FORMULA = "=+-@%|"  # also in their full-width forms
 
 
 def inline(value: Any, missing: str = UNKNOWN, limit: int = 300) -> str:
-    """`value` as Markdown text on one line: every ASCII punctuation mark is a numeric entity.
+    """`value` as Markdown text on one line: every punctuation mark that could mean something is a numeric entity.
 
     None and blank text give `missing` (our own words, not escaped); lists are joined, mappings shown as JSON.
     """
     text = words(value, limit)
-    return text.translate(_PUNCTUATION) if text else missing
+    if not text:
+        return missing
+    kept = {match.start() for match in _IN_A_WORD.finditer(text)} - {
+        match.end() - 1 for match in _ADDRESS.finditer(text)
+    }
+    return "".join(char if at in kept else char.translate(_ESCAPED) for at, char in enumerate(text))
 
 
 def words(value: Any, limit: int = 300) -> str:

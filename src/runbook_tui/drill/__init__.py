@@ -1,0 +1,1 @@
+"""Rehearsals: scenarios, a simulated world served on loopback, and the model operator."""

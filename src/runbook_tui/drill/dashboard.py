@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from runbook_tui.foundation.clock import Clock, RealClock, iso
 from runbook_tui.foundation.errors import Exit, RunbookError
@@ -72,20 +73,41 @@ class Pass:
             raise RunbookError(f"there is no running drill in {folder}", "`runbook resume` starts it again") from None
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What one sees by looking at the world itself."""
+
+    made: int  # keys that the provider made since the start
+    sources: dict[str, str]  # consumer -> leaked | other | none: what the place holds where it takes its key from
+
+
+def look(way: Pass, network: Network | None = None) -> Seen:
+    """Look at the provider's list and at every consumer's place; RunbookError when the simulator does not answer."""
+    told = _ask(way, "GET", "state", b"", network)
+    return Seen(int(told["made"]), dict(told["sources"]))
+
+
 def press(way: Pass, operation: str, network: Network | None = None) -> Secret:
     """Do `operation`, one of the provider's manual ones, in the simulated dashboard; the new secret it shows.
 
     Works from any process of the same user (`Pass.load`). RunbookError when there is no such button, or nobody there.
     """
-    base = f"http://127.0.0.1:{way.port}/control"
     body = json.dumps({"provider": way.provider, "operation": operation}).encode()
-    request = Request("POST", f"{base}/dashboard", [("Drill-Control", way.control)], body)
+    told = _ask(way, "POST", "dashboard", body, network)
+    if "secret" not in told:
+        raise RunbookError(f"{operation} shows no secret", "see `runbook provider show`")
+    return Secret(told["secret"])
+
+
+def _ask(way: Pass, method: str, what: str, body: bytes, network: Network | None) -> dict[str, Any]:
+    base = f"http://127.0.0.1:{way.port}/control"
+    request = Request(method, f"{base}/{what}", [("Drill-Control", way.control)], body)
     try:
         answer = (network or DrillNetwork(("127.0.0.1", way.port), RealClock())).send(request, [base], deadline=10)
     except NetFault as fault:
         hint = "`runbook resume` starts it again"
         raise RunbookError(f"the simulator does not answer: {fault.message}", hint, exit_code=Exit.INCOMPLETE) from None
-    told = json.loads(answer.body)
-    if answer.status != 200 or "secret" not in told:
-        raise RunbookError(str(told.get("error", f"{operation} shows no secret")), "see `runbook provider show`")
-    return Secret(told["secret"])
+    told: dict[str, Any] = json.loads(answer.body)
+    if answer.status != 200:
+        raise RunbookError(str(told.get("error", "the simulator refuses")), "see `runbook provider show`")
+    return told

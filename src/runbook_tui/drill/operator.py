@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from runbook_tui.drill.world import World
 from runbook_tui.foundation.clock import Clock, parse_instant
 from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.incident.events import Event
 from runbook_tui.incident.lines import open_lines
-from runbook_tui.incident.plan import FINISHED, what_is_next
-from runbook_tui.incident.state import IncidentState
+from runbook_tui.incident.plan import FINISHED, what_is_next, why_not
+from runbook_tui.incident.state import IncidentState, Operation
 from runbook_tui.playbook.model import Playbook, Step
 
 _MOST_MOVES = 200
@@ -29,6 +30,7 @@ class Terminal(Protocol):
 
     book: Playbook
     state: IncidentState
+    events: list[Event]
     clock: Clock
 
     def request(self, method: str, **params: Any) -> dict[str, Any]: ...
@@ -58,7 +60,11 @@ class _Player:
         for _ in range(_MOST_MOVES):
             following = what_is_next(self._client.book, self._client.state, self._client.clock.now())
             early = following.step is not None and following.step.phase == "close" and following.waiting
-            if following.step is not None and not early:
+            if (lost := self._unproven()) is not None:
+                self._clear(lost)
+            elif (undone := self._undone()) is not None:
+                self._do(undone)
+            elif following.step is not None and not early:
                 self._do(following.step)
             elif self._running():
                 self._wait_for(self._running())
@@ -82,6 +88,44 @@ class _Player:
         answers = {} if acted else self._answers(step, asked)
         self._client.request("run", step=step.id, answers=answers)
         self._wait_for(step.id)
+
+    def _unproven(self) -> Operation | None:
+        """An unknown outcome that no step's proof can settle: somebody has to look."""
+        state = self._client.state
+        for op in state.unknown_operations():
+            verify = self._client.book.step(op.step).verify
+            nothing_new = verify is not None and verify.side == "new" and not state.subjects[verify.slot].new_name
+            if state.step(op.step).status != "running" and (verify is None or nothing_new):
+                return op
+        return None
+
+    def _clear(self, op: Operation) -> None:
+        """Look at the place itself and say what is there."""
+        seen = self._world.look()
+        if op.operation == "rollout":
+            place = op.op.rpartition(".")[2]
+            done = seen.sources.get(place) == "other"
+            reason = f"looked at {place}: it holds {'another key' if done else 'the leaked key'}"
+        else:
+            known = sum(event == "new_credential" for event in self._kinds())
+            if seen.made > known:
+                raise _stuck(f"{op.what} was done, but its secret is lost: delete that key and make another")
+            done, reason = False, "looked at the provider's list: there is no such key"
+        self._client.request("clear", op=op.op, reason=reason, **{"as": "done" if done else "not_done"})
+
+    def _kinds(self) -> list[str]:
+        return [event.kind for event in self._client.events]
+
+    def _undone(self) -> Step | None:
+        """A step whose call turned out not to have been made: no proof further on can come before it is."""
+        book, state = self._client.book, self._client.state
+        latest = {op.step: op for op in state.operations.values()}
+        for name, op in latest.items():
+            step = book.step(name)
+            open_still = state.step(name).status not in FINISHED and self._tries.get(name, 0) <= _TRIES
+            if op.cleared == "not_done" and open_still and not why_not(book, state, step, self._client.clock.now()):
+                return step
+        return None
 
     def _give_up(self, step: Step) -> None:
         """Skip what may be skipped; stop the drill at anything else."""

@@ -44,6 +44,13 @@ def health(estate: Estate, consumer: Consumer, prefixes: tuple[str, ...]) -> tup
     return (200 if works else 503), shown
 
 
+def sources(estate: Estate) -> dict[str, str]:
+    """What stands where each consumer takes its key from: the `leaked` one, any `other`, or `none`."""
+    leaked = {key.secret for key in estate.keys if key.role == "leaked"}
+    found = {one.id: _source(estate, one) for one in estate.consumers}
+    return {name: "none" if not value else "leaked" if value in leaked else "other" for name, value in found.items()}
+
+
 def env_value(content: str, variable: str) -> str:
     """The value of `variable` in the text of an env file; "" when it is not there."""
     for line in content.splitlines():

@@ -113,7 +113,7 @@ class World:
         if not hmac.compare_digest(incoming.headers.get("drill-control", "").encode(), self._control.encode()):
             return Reply(403, {"error": "this is not for you"})
         if rest == "state":
-            return Reply(200, {"now": self.estate.now, "keys": [_plain(key) for key in self.estate.keys]})
+            return Reply(200, {"made": self.estate.made, "sources": services.sources(self.estate)})
         asked = incoming.json()
         if rest == "dashboard" and isinstance(asked, dict):
             vendor = self._vendors.get(str(asked.get("provider")))
@@ -123,13 +123,6 @@ class World:
                 return Reply(404, {"error": error.message})
             return Reply(200, {"secret": made.secret, "key_id": made.id} if made else {})
         return Reply(404, {"error": "not found"})
-
-
-def _plain(key: Any) -> dict[str, Any]:
-    import msgspec
-
-    shown: dict[str, Any] = msgspec.to_builtins(key)
-    return shown
 
 
 def _moment(incoming: Incoming) -> datetime:

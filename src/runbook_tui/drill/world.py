@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_tui.drill import history
-from runbook_tui.drill.dashboard import DrillNetwork, Pass, press
+from runbook_tui.drill.dashboard import DrillNetwork, Pass, Seen, look, press
 from runbook_tui.drill.estate import Estate, Key, load, save
 from runbook_tui.drill.founding import found
 from runbook_tui.drill.scenario import KeySpec, Scenario, read_scenario
@@ -57,8 +57,14 @@ class World:
 
     def dashboard(self, operation: str) -> Secret:
         """Do a manual operation of the provider in its dashboard; the secret that a person would read there."""
-        network = self._networks[-1] if self._networks else None
-        return press(self._pass, operation, network)
+        return press(self._pass, operation, self._network())
+
+    def look(self) -> Seen:
+        """What one sees by looking at the provider's list and at every consumer's place."""
+        return look(self._pass, self._network())
+
+    def _network(self) -> DrillNetwork | None:
+        return self._networks[-1] if self._networks else None
 
     @property
     def dashboard_url(self) -> str:

@@ -88,7 +88,7 @@ def _preview_rows(preview: dict[str, Any], typed: Prompt | None, batch: list[str
         back = "can be taken back" if preview["reversible"] else "cannot be undone"
         rows.append(row(("Undo    ", FAINT), (back, "" if preview["reversible"] else BAD)))
     if batch:
-        rows.append(row(("Batch   ", FAINT), f"{len(batch)} in this order, fixed now:"))
+        rows.append(row(("Batch   ", FAINT), (f"{len(batch)} in this order, fixed now:", STRONG)))
         rows += [row((f"{number:>6}  ", FAINT), foreign(item)) for number, item in enumerate(batch, 1)]
     return rows
 

@@ -35,7 +35,7 @@ class Ask(ModalScreen[Answers | None]):
     """
 
     DEFAULT_CSS = """
-    Ask { align: center top; background: #14181c 60%; }
+    Ask { align: center top; }
     Ask #dialog { width: 100; max-width: 100%; height: auto; background: #1b2127; padding: 0 1; margin-top: 7; }
     Ask.compact #dialog { margin-top: 4; }
     Ask #told, Ask #fields { height: auto; scrollbar-size-vertical: 1; }
@@ -133,7 +133,9 @@ class Ask(ModalScreen[Answers | None]):
         room = max(6, height - (4 if height < TALL else 7) - 4)
         lines = [part for line in self._told for part in line.wrap(self._width())]
         self.query_one("#told Block", Block).show(lines)
-        told = min(len(lines), max(2, room // 2))
+        asked = sum(len(block.rows) for block in self.query("#fields Block").results(Block))
+        asked += sum(field.height for field in self._fields.values())
+        told = min(len(lines), max(2, room // 2, room - asked))
         self.query_one("#told").display = bool(lines)
         self.query_one("#told").styles.max_height = max(1, told)
         self.query_one("#fields").styles.max_height = room - told

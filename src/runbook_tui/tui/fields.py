@@ -24,6 +24,8 @@ class Entry(Input):
     Entry:focus { background: #34404b; }
     """
 
+    height = 1  # rows
+
     def __init__(self, value: str = "", *, hint: str = "", password: bool = False) -> None:
         super().__init__(value, placeholder=hint, password=password, compact=True, select_on_focus=False)
         self.cursor_blink = False  # a blinking cursor costs a paint twice a second
@@ -78,6 +80,11 @@ class Choice(Widget, can_focus=True):
     @property
     def value(self) -> str:
         return self.options[self.at]
+
+    @property
+    def height(self) -> int:
+        """Rows it takes."""
+        return 1 if self._inline else len(self.options)
 
     def action_move(self, by: int) -> None:
         self.at = (self.at + by) % len(self.options)

@@ -77,7 +77,7 @@ class HomeScreen(Screen[None]):
             if number == len(data.incidents):
                 body += [
                     *([row("")] if data.incidents else []),
-                    heading("PLAYBOOKS", "target     last drilled ", width),
+                    heading("PLAYBOOKS", "target       last drilled ", width),
                 ]
             selected = len(body) if number == self.at else selected
             body.append(_entry(entry, number == self.at, width))
@@ -153,5 +153,5 @@ def _entry(entry: IncidentRow | PlaybookRow, chosen: bool, width: int) -> Conten
         right = row((f"{foreign(entry.state)} · since {foreign(entry.since)} ", FAINT))
     else:
         left = row(mark, (f"{foreign(entry.id):<22}", STRONG if chosen else ""), f"  {foreign(entry.title)}")
-        right = row(f"{foreign(entry.target):>8}", (f"  {foreign(entry.drilled) or 'never':>14} ", FAINT))
+        right = row(f"{foreign(entry.target):>8}", (f"  {foreign(entry.drilled) or 'never':>18} ", FAINT))
     return spread(left, right, width)

@@ -214,7 +214,7 @@ class IncidentScreen(Screen[None]):
             app.ask(name)
         elif name == "run":
             self._run_next()
-        elif name in ("steps", "timeline", "report", "attest", "waive"):
+        elif name in ("steps", "timeline", "report"):
             self._open(name)
         else:
             from runbook_tui.tui.acting import ask_for

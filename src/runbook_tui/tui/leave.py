@@ -18,7 +18,7 @@ class Leave(ModalScreen[bool]):
     """True when the operator leaves."""
 
     DEFAULT_CSS = """
-    Leave { align: center middle; background: #14181c 60%; }
+    Leave { align: center middle; }
     Leave #dialog { border: round #9aa4ad; width: 66; height: auto; background: #1b2127; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -36,6 +36,7 @@ SMALLEST = (60, 16)  # below this only the clock is shown
 # Only what the first paint needs: pages and dialogs bring their own.
 CSS = """
 Screen { background: #14181c; color: #e6e9ec; }
+ModalScreen { background: #14181c 60%; }
 #body { height: 1fr; }
 #side { width: 44; height: 1fr; padding: 0 1; }
 #main { width: 1fr; height: 1fr; }

@@ -80,6 +80,7 @@ def raise_conductor(
         vault, network = _vault(setup, request), Network()
     setup.save(folder)
     kit = make_kit(setup, places, vault, network, clock, inventory)
+    kit.dashboard = world.dashboard_url if world is not None else ""
     path = folder / "journal.db"
     make = Journal.create if new else Journal.open
     journal = make(path, clock, kit.redactor.data)

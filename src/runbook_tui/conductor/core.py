@@ -275,11 +275,14 @@ class Conductor:
         """Every refusal prints the manual path."""
         if effect.kind != "step_failed" or step.action != "call":
             return effect.data
-        subject = subject_of(step, self.state)
-        if subject is None or not subject.provider:
-            return effect.data
-        path = self._performer.manual_path(subject, step.spec["operation"])
-        return {**effect.data, "manual": [*([path["link"]] if path["link"] else []), *path["steps"]]}
+        done = self.state.step(step.id).items
+        left = [subject_of(step, self.state, entry) for item, entry in items(step, self.state) if item not in done]
+        manual: list[str] = []
+        for subject in left:
+            if subject is not None and subject.provider:
+                path = self._performer.manual_path(subject, step.spec["operation"])
+                manual += [one for one in (path["link"], *path["steps"]) if one and one not in manual]
+        return {**effect.data, "manual": manual}
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the running step has ended."""

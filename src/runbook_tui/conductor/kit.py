@@ -33,6 +33,7 @@ class Kit:
     redactor: Redactor = field(default_factory=Redactor)
     inventory: Inventory = field(default_factory=Inventory)
     admins: dict[str, str] = field(default_factory=dict)
+    dashboard: str = ""  # in a drill: where the provider's simulated dashboard is opened
 
     def credential(self, name: str) -> Credential:
         """From the vault; its secret is known to the redactor before anybody can use it."""

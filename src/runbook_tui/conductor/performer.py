@@ -18,7 +18,7 @@ from runbook_tui.incident.state import IncidentState, Subject
 from runbook_tui.playbook.lint import CHANGES
 from runbook_tui.providers.engine import CallOutcome
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.secrets.vault import Credential
+from runbook_tui.secrets.vault import Binding, Credential
 
 Reply = Any
 # A rate-limit wait up to this many seconds is waited out; a longer one lets other steps go on.
@@ -71,11 +71,20 @@ class Performer:
         manifest = self._kit.catalogue.get(subject.provider)
         task = None
         if manifest.can(operation) == "manual":
-            task = self._kit.engine.manual(operation, self._subjects(subject))
+            # From what is recorded alone: the path has to show when the vault or the admin credential is the trouble.
+            known = Binding(subject.provider, {}, subject.key_id, dict(subject.attributes))
+            task = self._kit.engine.manual(operation, {"credential": Credential(subject.name, None, known)})
         if task is not None:
-            return {"link": task.link, "steps": [*task.steps, *([task.note] if task.note else [])]}
-        steps = [f"Open the dashboard of {manifest.name} and {operation} {subject.label()} there.", "Come back here."]
-        return {"link": manifest.docs, "steps": steps}
+            link, steps = task.link, [*task.steps, *([task.note] if task.note else [])]
+        else:
+            here = f"Open the dashboard of {manifest.name} and {operation} {subject.label()} there."
+            link, steps = manifest.docs, [here, "Come back here."]
+        if self._kit.dashboard:
+            link = self._kit.dashboard
+            press = f"DRILL: press its button on that page, or in another terminal: curl -X POST {link}/{operation}"
+            none = "DRILL: the simulated dashboard shows none of it; say what you would look at."
+            steps.append(none if task is None else press)
+        return {"link": link, "steps": steps}
 
     # -- provider calls
 

@@ -107,6 +107,8 @@ def _call(context: _Context) -> Ended:
             worst = (status, f"{item}: {reason}" if item else reason)
             if status == "unknown":
                 break
+        elif worst[0] == "done" and not item:
+            worst = (status, reason)
     return worst
 
 

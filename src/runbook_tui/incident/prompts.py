@@ -92,21 +92,27 @@ def check_answers(prompts: list[Prompt], answers: Mapping[str, Any]) -> dict[str
         raise RunbookError(f"there is no question {unknown[0]!r} here", known)
     checked: dict[str, Any] = {}
     for prompt in prompts:
-        value = answers.get(prompt.name) or prompt.default
-        if not value:
-            if prompt.required:
-                raise RunbookError(f"{prompt.name} is not answered: {prompt.ask}", _allowed(prompt))
-            continue
-        if prompt.kind == "choice" and value not in prompt.options:
-            raise RunbookError(f"{prompt.name} cannot be {value!r}", _allowed(prompt))
-        if prompt.kind == "typed" and value != prompt.expect:
-            raise RunbookError("the typed text does not match: nothing was done", f"type exactly {prompt.expect}")
-        if prompt.kind == "time":
-            parse_instant(str(value))
-        checked[prompt.name] = value
+        if value := check_answer(prompt, answers.get(prompt.name)):
+            checked[prompt.name] = value
     if checked.get("order") and checked["order"] != prompts[0].default and not checked.get("reason"):
         raise RunbookError("another order than the advised one needs a reason", "answer `reason`")
     return checked
+
+
+def check_answer(prompt: Prompt, given: Any) -> Any:
+    """The answer to one question, its default, or ""; RunbookError when it is missing or wrong."""
+    value = given or prompt.default
+    if not value and prompt.required:
+        raise RunbookError(f"{prompt.name} is not answered: {prompt.ask}", _allowed(prompt))
+    if not value:
+        return ""
+    if prompt.kind == "choice" and value not in prompt.options:
+        raise RunbookError(f"{prompt.name} cannot be {value!r}", _allowed(prompt))
+    if prompt.kind == "typed" and value != prompt.expect:
+        raise RunbookError("the typed text does not match: nothing was done", f"type exactly {prompt.expect}")
+    if prompt.kind == "time":
+        parse_instant(str(value))
+    return value
 
 
 def _allowed(prompt: Prompt) -> str:

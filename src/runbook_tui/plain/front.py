@@ -14,7 +14,10 @@ from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.text import plain
 from runbook_tui.incident.actions import ACTIONS, Action, why_disallowed
 from runbook_tui.incident.board import board, sentence, timeline
+from runbook_tui.incident.details import details
+from runbook_tui.incident.events import Event
 from runbook_tui.incident.lines import open_lines
+from runbook_tui.incident.prompts import Prompt, check_answer
 
 # The words of the registry that a line-by-line operator can use.
 _WORDS = {action.word: action for action in ACTIONS}
@@ -82,10 +85,18 @@ class _Front:
             if "lost" in push:
                 self._say(f"{push['lost']}. The incident is safe: runbook resume {self._client.state.incident}")
                 raise _Left
-            if "event" in push and (said := sentence(push["event"])):
-                self._say(f"{push['event'].ts[11:19]} {said}")
+            if "event" in push:
+                self._tell(push["event"])
             if "alarm" in push.get("progress", {}):
                 self._say(push["progress"]["alarm"])
+
+    def _tell(self, event: Event) -> None:
+        if said := sentence(event):
+            self._say(f"{event.ts[11:19]} {said}")
+        for line in details(event):
+            self._say(f"         {line}")
+        for line in event.data.get("manual", ()):
+            self._say(f"         by hand: {line}")
 
     # -- asking
 
@@ -100,7 +111,11 @@ class _Front:
 
     def _read_secret(self, prompt: str) -> str:
         if self._source is sys.stdin and sys.stdin.isatty():
-            return getpass.getpass(prompt)
+            try:
+                return getpass.getpass(prompt)
+            except EOFError:
+                self._say("\nthe input ended; the incident stays open")
+                raise _Left from None
         return self._read(prompt)
 
     def _command(self) -> None:
@@ -174,6 +189,7 @@ class _Front:
         self._client.request("run", step=step.id, answers={name: text for name, text in answers.items() if text})
 
     def _answer(self, prompt: dict[str, Any]) -> str:
+        """Ask until the answer fits; an empty one where there must be one leads back (RunbookError)."""
         if prompt["link"]:
             self._say(f"  open {prompt['link']}")
         for number, line in enumerate(prompt["help"], 1):
@@ -181,7 +197,17 @@ class _Front:
         options = f" ({', '.join(prompt['options'])})" if prompt["options"] else ""
         default = f" [{prompt['default']}]" if prompt["default"] else "" if prompt["required"] else " [none]"
         ask = f"  {prompt['ask']}{options}{default}: "
-        return self._read_secret(ask) if prompt["kind"] == "secret" else self._read(ask)
+        one = Prompt(**prompt)
+        while True:
+            text = self._read_secret(ask) if prompt["kind"] == "secret" else self._read(ask)
+            try:
+                check_answer(one, text)
+            except RunbookError as error:
+                if not text:
+                    raise
+                self._say(f"  {error.message}" + (f" ({error.hint})" if error.hint else "") + "; try again")
+            else:
+                return text
 
     def _close(self) -> None:
         left = open_lines(self._client.state)

@@ -6,9 +6,12 @@ one document on standard output and nothing else there.
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import io
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -44,18 +47,38 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        near = difflib.get_close_matches(args[0], _COMMANDS, 1, 0.6)
+        if near and args[0] not in (*_COMMANDS, *_HIDDEN):
+            ctx.fail(f"there is no command {args[0]!r}, did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = """\b
+Begin with a rehearsal:   runbook drill api-key-leaked
+Words complete with TAB:  eval "$(_RUNBOOK_COMPLETE=bash_source runbook)"
+                          (also zsh_source and fish_source)
+Exit codes: 0 good, 1 what was asked about is bad, 2 wrong usage or input,
+3 incomplete or undetermined, 130 interrupted.
+"""
+
+
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="runbook")
 @click.pass_context
 def runbook(ctx: click.Context) -> None:
     """Respond to a leaked credential: revoke, replace, roll out, prove, report.
 
-    Without a command, opens the home screen.
+    Without a command, opens the home screen; without a terminal, prints this help.
     """
     if ctx.invoked_subcommand is None:
         from runbook_tui.cli.home import open_home
@@ -76,21 +99,61 @@ def emit(document: Any) -> None:
 
 
 def main() -> None:
-    """The console script: every expected failure is one clear message and an exit code, never a traceback."""
+    """The console script: every failure is one clear message and an exit code, never a traceback."""
+    _open_standard_streams()
     try:
-        result = runbook(standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(Exit.INTERRUPTED)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(Exit.INTERRUPTED)
+        result = runbook(prog_name="runbook", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _leave("interrupted", Exit.INTERRUPTED)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        said = io.StringIO()
+        error.show(said)
+        _leave(_safe(said.getvalue().rstrip()), Exit(error.exit_code))
     except RunbookError as error:
-        click.echo(f"error: {error}" if not hasattr(error, "problems") else str(error), err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(Exit.BAD)
+        prefix = "" if hasattr(error, "problems") else "error: "
+        _leave(f"{prefix}{_safe(str(error))}", error.exit_code)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # click ends with 1 then, which here means a bad finding
+            _leave("", Exit.INCOMPLETE)
+        raise
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+        hint = "nothing recorded is lost; check the disk, the permissions and where the output goes"
+        _leave(f"error: {_safe(what)}\n  hint: {hint}", Exit.INCOMPLETE)
+    except Exception as error:  # noqa: BLE001 - the last door: what nobody foresaw is a message too
+        _leave(_fault(error), Exit.INCOMPLETE)
     sys.exit(result if isinstance(result, int) else Exit.GOOD)
+
+
+def _open_standard_streams() -> None:
+    """Give a stream that the caller closed to nobody: else the next file opened would be taken for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open to the end
+
+
+def _leave(message: str, code: Exit) -> NoReturn:
+    """Say it on standard error and end. What is still buffered for a reader that is gone is let go without a word."""
+    if message:
+        click.echo(message, err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _safe(text: str) -> str:
+    from runbook_tui.foundation.text import plain
+
+    return plain(text, 20_000, keep_newlines=True)
+
+
+def _fault(error: Exception) -> str:
+    """Where the program is wrong. The exception's own text stays out: it may hold anything."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    where = " < ".join(f"{os.path.basename(one.filename)}:{one.lineno}" for one in reversed(frames))  # noqa: PTH119
+    hint = "this is a bug, please report this line; the journal is safe: `runbook incident list`"
+    return f"error: a fault in the program: {type(error).__name__} at {where}\n  hint: {hint}"

@@ -21,7 +21,7 @@ def open_home() -> int:
     if plain_wanted(False):
         from runbook_tui.cli import runbook
 
-        with click.Context(runbook) as ctx:
+        with click.Context(runbook, info_name="runbook") as ctx:
             click.echo(runbook.get_help(ctx))
         return Exit.GOOD
     harden()

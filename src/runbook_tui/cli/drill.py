@@ -33,7 +33,7 @@ def command(playbook: str, scenario: str, seed: int | None, auto: bool, plain: b
         incident=new_incident_id(RealClock().now()),
         mode="drill",
         vault="session",
-        drill={"scenario": chosen.id, "seed": seed if seed is not None else secrets.randbelow(10**6)},
+        drill={"scenario": str(chosen.file), "seed": seed if seed is not None else secrets.randbelow(10**6)},
     )
     if auto:
         return _auto(setup, book.source, as_json=as_json)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from runbook_tui.foundation.clock import iso
 from runbook_tui.foundation.errors import RunbookError
@@ -20,6 +20,13 @@ from runbook_tui.secrets.secret import Secret
 
 _AUTHOR = "Robin Drill"
 _MAIL = "robin@drill.invalid"
+# Whatever the operator's own git is set to must neither run here nor change what is made.
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+}
 _SETTINGS, _MANIFEST, _SCRIPT = "config/production.env", "deploy/secret.yaml", "scripts/debug-upload.sh"
 
 
@@ -34,78 +41,78 @@ def make(folder: Path, secret: Secret, variable: str, start: datetime, exposed: 
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: upload-credentials\n"
         f"type: Opaque\ndata:\n  {variable}: {encoded}\n"
     )
-    remote = folder.with_name(folder.name + ".git")
-    folder.mkdir(parents=True)
-    git = _Git(folder, start, exposed)
-    git.run("init", "--quiet", "--bare", "--initial-branch=main", str(remote))
-    git.run("init", "--quiet", "--initial-branch=main")
-    git.run("remote", "add", "origin", str(remote))
-    git.commit(1.6, "Start the service", {"README.md": "# Service\n\nSmall files in, small files out.\n"})
-    git.commit(1.0, "Add production settings", {_SETTINGS: f"LOG_LEVEL=info\n{variable}={key}\nTIMEOUT=30\n"})
-    git.commit(0.85, "Deploy with Kubernetes", {_MANIFEST: manifest})
-    git.run("push", "--quiet", "origin", "main")
-    git.run("checkout", "--quiet", "-b", "debug-upload")
     script = '#!/bin/sh\n# find out why uploads stall\ncurl -H "Authorization: Bearer {}" https://upload.invalid/\n'
-    git.commit(0.7, "Debug stalled uploads", {_SCRIPT: script.format(key)})
-    git.run("push", "--quiet", "origin", "debug-upload")
-    git.commit(0.6, "Debug stalled uploads", {_SCRIPT: script.format(f"${variable}")}, "--amend")
-    git.run("push", "--quiet", "--force", "origin", "debug-upload")
-    git.run("checkout", "--quiet", "main")
-    git.commit(0.5, "Read the key from the environment", {_SETTINGS: "LOG_LEVEL=info\nTIMEOUT=30\n"})
-    git.run("push", "--quiet", "origin", "main")
+    git = _import_git()
+    try:
+        work = _Work(git, folder, start, exposed)
+        work.commit(1.6, "Start the service", {"README.md": "# Service\n\nSmall files in, small files out.\n"})
+        work.commit(1.0, "Add production settings", {_SETTINGS: f"LOG_LEVEL=info\n{variable}={key}\nTIMEOUT=30\n"})
+        work.commit(0.85, "Deploy with Kubernetes", {_MANIFEST: manifest})
+        work.push("main")
+        work.branch("debug-upload")
+        before = work.commit(0.7, "Debug stalled uploads", {_SCRIPT: script.format(key)})
+        work.push("debug-upload")
+        amended = {_SCRIPT: script.format(f"${variable}")}
+        work.commit(0.6, "Debug stalled uploads", amended, instead_of=before)
+        work.push("debug-upload", force=True)
+        work.checkout("main")
+        work.commit(0.5, "Read the key from the environment", {_SETTINGS: "LOG_LEVEL=info\nTIMEOUT=30\n"})
+        work.push("main")
+    except git.GitError as error:
+        raise RunbookError(f"git failed: {type(error).__name__}", "the drill needs git 2.28 or later") from None
 
 
-class _Git:
-    """Runs git with nobody's configuration, as a fixed author."""
+class _Work:
+    """The repository that is worked in, with a bare one beside it to push to. Runs with nobody's configuration."""
 
-    def __init__(self, folder: Path, start: datetime, exposed: float) -> None:
-        self._folder = folder
-        self._start = start
-        self._exposed = exposed
-        self._now = start
+    def __init__(self, git: Any, folder: Path, start: datetime, exposed: float) -> None:
+        self._folder, self._start, self._exposed = folder, start, exposed
+        folder.mkdir(parents=True)
+        quiet = {"env": _ENVIRONMENT, "initial_branch": "main"}
+        remote = git.Repo.init(folder.with_name(folder.name + ".git"), bare=True, **quiet)
+        self._repo = git.Repo.init(folder, **quiet)
+        self._repo.git.update_environment(**_ENVIRONMENT)
+        self._repo.create_remote("origin", remote.git_dir)
+        self._author = git.Actor(_AUTHOR, _MAIL)
 
-    def commit(self, share: float, message: str, files: Mapping[str, str], *options: str) -> None:
-        """Write `files` and commit them, `share` of the exposure before the start."""
+    def commit(self, share: float, message: str, files: Mapping[str, str], instead_of: Any = None) -> Any:
+        """Write `files` and commit them, `share` of the exposure before the start; or amend `instead_of`."""
         for name, content in files.items():
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        self._now = self._start - timedelta(seconds=self._exposed * share)
-        self.run("add", "--all")
-        self.run("commit", "--quiet", "--message", message, *options)
+        when = iso(self._start - timedelta(seconds=self._exposed * share))[:19] + " +0000"
+        self._repo.index.add([*files])
+        return self._repo.index.commit(
+            message,
+            parent_commits=instead_of.parents if instead_of else None,
+            author=self._author,
+            committer=self._author,
+            author_date=when,
+            commit_date=when,
+            skip_hooks=True,
+        )
 
-    def run(self, *arguments: str) -> None:
-        when = iso(self._now)[:19] + "+00:00"
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._folder),
-            "LC_ALL": "C",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_AUTHOR_NAME": _AUTHOR,
-            "GIT_AUTHOR_EMAIL": _MAIL,
-            "GIT_AUTHOR_DATE": when,
-            "GIT_COMMITTER_NAME": _AUTHOR,
-            "GIT_COMMITTER_EMAIL": _MAIL,
-            "GIT_COMMITTER_DATE": when,
-        }
-        command = ["git", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false", *arguments]
-        try:
-            answer = subprocess.run(
-                command,
-                check=False,
-                cwd=self._folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
-        except FileNotFoundError:
-            raise RunbookError("git is not installed", "the drill builds a real repository: install git") from None
-        except subprocess.TimeoutExpired:
-            raise RunbookError(f"git {arguments[0]} did not end in time", "is the disk full or very slow?") from None
-        if answer.returncode:
-            words = answer.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise RunbookError(f"git {arguments[0]} failed: {words[0]}", "the drill needs git 2.28 or later")
+    def branch(self, name: str) -> None:
+        """Start a branch here and go on on it."""
+        self._repo.create_head(name).checkout()
+
+    def checkout(self, name: str) -> None:
+        self._repo.heads[name].checkout()
+
+    def push(self, branch: str, *, force: bool = False) -> None:
+        self._repo.remote("origin").push(f"{'+' if force else ''}{branch}:{branch}").raise_if_error()
+
+
+def _import_git() -> Any:
+    """GitPython looks for the git program when it is imported."""
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
+        os.environ.pop(name, None)  # set in a git hook, they would lead into somebody's real repository
+    try:
+        import git
+    except ImportError:
+        raise RunbookError("git is not installed", "the drill builds a real repository: install git") from None
+    if git.GIT_OK is False:
+        raise RunbookError("git is not installed", "the drill builds a real repository: install git")
+    return git

@@ -89,7 +89,7 @@ def raise_conductor(
         from_source(source, f"{setup.incident}/playbook"), journal, kit, setup.commander or user_name()
     )
     if new:
-        opening = Opening(setup.incident, setup.mode, setup.inputs, setup.admin, setup.commander)
+        opening = Opening(setup.incident, setup.mode, setup.inputs, setup.admin, setup.commander, setup.facts)
         try:
             open_incident(conductor, opening)
         except RunbookError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,7 @@ def prepare(
     key_id: str,
     admin: str,
     vault_kind: str | None,
+    finding: Path | None,
     ask: bool,
 ) -> Prepared:
     """The set-up of a live incident. At most one question is asked: which credential leaked."""
@@ -72,6 +74,9 @@ def prepare(
         folders=[str(workspace.root)] if workspace else [],
     )
     prepared = Prepared(setup, workspace=workspace)
+    if finding is not None:
+        _take_finding(book, setup, finding)
+        inputs = setup.inputs
     slot = next((one.name for one in book.inputs if one.type == "credential" and one.required), "")
     if kind == "file":
         prepared.passphrase = wiring.ask_secret("passphrase of the file vault").expose()
@@ -80,6 +85,29 @@ def prepare(
         setup.inputs[slot] = leaked.name
         _keep(prepared, leaked)
     return prepared
+
+
+def _take_finding(book: Playbook, setup: Setup, path: Path) -> None:
+    """What a scan found: whose value it is, which repositories hold it, since when, and whether it was pushed."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found = [one for one in document["credentials"] if one["earliest"]]
+        holding = [one["path"] for one in document["repositories"] if one["hits"]]
+    except OSError as error:
+        raise RunbookError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise RunbookError(f"{path} is not a scan's result", "write it with `runbook scan --json`") from None
+    named = [one for one in found if not str(one["credential"]).startswith("stdin:")]
+    if not named:
+        what = "the scan found nothing" if not found else "the scan's value came from standard input and has no name"
+        raise RunbookError(what, "scan with --credential NAME, or paste the value: run without --finding")
+    fields = {one.type: one.name for one in book.inputs}
+    for kind, value in (("credential", named[0]["credential"]), ("path", ",".join(holding))):
+        if kind in fields:
+            setup.inputs.setdefault(fields[kind], value)
+    setup.facts["exposed_since"] = named[0]["earliest"]
+    if named[0]["pushed"]:
+        setup.facts["exposure"] = "public"  # as far as anybody knows: the operator says otherwise
 
 
 def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: str, ask: bool) -> Credential:

@@ -10,14 +10,17 @@ import click
 from runbook_tui.cli import json_option
 from runbook_tui.foundation.errors import Exit, RunbookError
 
-_INTAKE = "pasted"  # the `--input leaked=` value that asks for the leaked value itself
-
 
 @click.command("run")
 @click.argument("playbook")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input of the playbook.")
 @click.option("--provider", default="", help="The provider of a leaked value that is pasted, or of a key id.")
 @click.option("--key-id", default="", help="Start from the public id of a key whose value is not known.")
+@click.option(
+    "--finding",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Start from a finding: the output of `runbook scan --credential NAME --json`.",
+)
 @click.option("--admin", default="", help="The credential that signs administrative calls; `none` for by hand.")
 @click.option(
     "--vault", "vault_kind", type=click.Choice(["keyring", "session", "file"]), help="Where secrets are kept."
@@ -32,6 +35,7 @@ def command(
     inputs: tuple[str, ...],
     provider: str,
     key_id: str,
+    finding: Path | None,
     admin: str,
     vault_kind: str | None,
     dry_run: bool,
@@ -52,7 +56,14 @@ def command(
         raise RunbookError("there is no terminal to ask at", "use --headless --answers FILE, or --plain to read lines")
     given = _inputs(inputs)
     prepared = prepare(
-        book, given, provider=provider, key_id=key_id, admin=admin, vault_kind=vault_kind, ask=not headless
+        book,
+        given,
+        provider=provider,
+        key_id=key_id,
+        admin=admin,
+        vault_kind=vault_kind,
+        finding=finding,
+        ask=not headless,
     )
     if dry_run:
         from runbook_tui.cli.dry_run import show_plan

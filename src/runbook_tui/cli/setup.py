@@ -34,6 +34,7 @@ class Setup:
     inventory: str = ""  # the text of the inventory as it was when the incident was opened
     folders: list[str] = field(default_factory=list)  # the workspace's own manifests and schemes
     admins: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)  # of a scan finding
     drill: dict[str, Any] = field(default_factory=dict)  # scenario, seed
 
     def save(self, folder: Path) -> None:

@@ -28,6 +28,7 @@ class Opening:
     inputs: Mapping[str, str] = field(default_factory=dict)
     admin: str = ""  # the credential that signs administrative calls, or `none`
     commander: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)  # what is known before anybody was asked
 
 
 def open_incident(conductor: Conductor, opening: Opening) -> None:
@@ -59,6 +60,8 @@ class _Opening:
         self.found.append(("opened", self._opened()))
         for one in self.book.inputs:
             _READERS[one.type](self, one, self.opening.inputs.get(one.name, ""))
+        if self.opening.facts:
+            self.found.append(("facts", {"values": dict(self.opening.facts)}))
         return self.found
 
     def _opened(self) -> dict[str, Any]:
@@ -178,9 +181,11 @@ class _Opening:
         admin = self.opening.admin or account.admin
         if admin and admin != BY_HAND:
             known = self.kit.inventory.credentials.get(admin)
+            hint = f"name a substitute with --admin NAME, or do it by hand with --admin {BY_HAND}"
             if known is not None and known.owner == person.id:
-                hint = f"name a substitute with --admin NAME, or do it by hand with --admin {BY_HAND}"
                 raise RunbookError(f"the admin credential {admin!r} belongs to {person.id}, who leaves", hint)
+            if self.opening.admin and admin not in self.kit.admins.values():
+                self._check_substitute(admin, hint)
             self.kit.admins[name] = admin
         shown = {"account": account.account, **account.attributes}
         subject = {

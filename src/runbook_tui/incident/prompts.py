@@ -51,7 +51,14 @@ def prompts_for(
     asked: list[Prompt] = []
     if step.action == "ask":
         asked += [
-            Prompt(field.name, field.type, field.ask, field.options, str(field.default or ""), field.required)
+            Prompt(
+                field.name,
+                field.type,
+                field.ask,
+                field.options,
+                str(state.facts.get(field.name) or field.default or ""),
+                field.required,
+            )
             for field in step.fields
         ]
     elif step.action == "decide":

@@ -90,7 +90,7 @@ def test_the_model_operator_contains_the_leak_and_leaves_a_report(machine: Make,
 
 
 def test_the_search_finds_the_copies_that_were_hidden(machine: Make) -> None:
-    """The history built on the spot holds the key raw, as base64 in a Kubernetes Secret, and in a commit pushed away."""
+    """The history holds the key raw, as base64 in a Kubernetes Secret, and in a commit that was pushed away."""
     here = machine()
     document = _play(here, "openai-key")
     (scan,) = [event["data"]["result"] for event in here.events() if event["kind"] == "scan"]

@@ -175,7 +175,7 @@ class _Opening:
         self.found.append(("input", {"name": one.name, "value": value}))
 
     def _account(self, slot: str, person: Person, account: Account) -> dict[str, str]:
-        where = "/".join([account.provider, *account.attributes.values()])
+        where = "/".join([account.provider, *account.attributes.values(), account.account])
         name = f"{slot}/{where}"
         manifest = self.kit.catalogue.get(account.provider)
         admin = self.opening.admin or account.admin

@@ -77,8 +77,9 @@ class Performer:
         if task is not None:
             link, steps = task.link, [*task.steps, *([task.note] if task.note else [])]
         else:
-            here = f"Open the dashboard of {manifest.name} and {operation} {subject.label()} there."
-            link, steps = manifest.docs, [here, "Come back here."]
+            offered = manifest.operations.get(operation)
+            what = f"{offered.title if offered else operation}: {subject.label()}."
+            link, steps = manifest.docs, [f"Open the dashboard of {manifest.name}.", what, "Come back here."]
         if self._kit.dashboard:
             link = self._kit.dashboard
             press = f"DRILL: press its button on that page, or in another terminal: curl -X POST {link}/{operation}"
@@ -98,7 +99,8 @@ class Performer:
                 )
             binding = admin.binding
             attributes = {**binding.attributes, **subject.attributes}
-            account = Credential(subject.name, None, type(binding)(binding.provider, binding.origins, "", attributes))
+            bound = Binding(binding.provider, binding.origins, subject.key_id, attributes)
+            account = Credential(subject.name, None, bound)
             return {"credential": account, "admin": admin}
         if side == "new":
             one = kit.credential(subject.new_name)
@@ -133,9 +135,14 @@ class Performer:
             )
         except RunbookError as error:
             return _failed(error, sent)
-        return self._told(effect, subject, outcome)
+        told = self._told(effect, subject, outcome)
+        if outcome.result == "rejected" and effect.operation == "membership":
+            verdict = self._kit.engine.verify(subjects, operation="membership")
+            if verdict.state == "dead":  # there is nothing left to look up, and that is an answer too
+                told.update(result="done", outputs={"state": f"gone: {verdict.reason}"}, evidence=verdict.evidence)
+        return told
 
-    def _told(self, effect: do.Call, subject: Subject, outcome: CallOutcome) -> Reply:
+    def _told(self, effect: do.Call, subject: Subject, outcome: CallOutcome) -> dict[str, Any]:
         reply: dict[str, Any] = {
             "result": outcome.result,
             "status": outcome.status,

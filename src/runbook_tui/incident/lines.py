@@ -11,12 +11,16 @@ from runbook_tui.incident.state import IncidentState, old_is_closed
 class Line:
     """One thing that has to be proven before the run may close as contained."""
 
-    id: str  # old:leaked | new:leaked | consumer:web | gone:member/github | operation:…
+    id: str  # old:leaked | new:leaked | consumer:web | gone:member/github/acme/sam | operation:…
     what: str
     closed: bool
     state: str
     proof: str
     waived_by: str = ""
+
+    def is_waived(self) -> bool:
+        """Whether only a waiver closes it."""
+        return bool(self.waived_by) and not self.closed
 
     def is_open(self) -> bool:
         return not self.closed and not self.waived_by

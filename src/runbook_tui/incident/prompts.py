@@ -9,7 +9,7 @@ from typing import Any
 from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.order import advise, usable
-from runbook_tui.incident.plan import items
+from runbook_tui.incident.plan import items, only_proof
 from runbook_tui.incident.state import IncidentState, Subject
 from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import references
@@ -49,6 +49,8 @@ def prompts_for(
 ) -> list[Prompt]:
     """The questions of a step. `manual` is the manifest's manual path {link, steps, asks} when there is no API."""
     asked: list[Prompt] = []
+    if only_proof(state, step) and not step.for_each:
+        return asked
     if step.action == "ask":
         asked += [
             Prompt(
@@ -87,8 +89,11 @@ def confirmation(step: Step, state: IncidentState) -> str:
     subject = subject_of(step, state, batch[0] if batch else None)
     if step.for_each:
         names = {one.name for one in state.subjects.values() if one.kind == "account"}
-        return f"{len(batch)} {min(names) if len(names) == 1 else (subject.name if subject else step.id)}"
-    return (subject.label() if subject else step.id)[-24:]
+        whose = state.inputs.get(step.for_each.split(".")[0])
+        several = str(whose["id"]) if isinstance(whose, Mapping) and "id" in whose else step.id
+        return f"{len(batch)} {min(names) if len(names) == 1 else several}"
+    # A mask has characters that no keyboard has.
+    return ((subject.key_id or subject.name) if subject else step.id)[-24:]
 
 
 def check_answers(prompts: list[Prompt], answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +113,7 @@ def check_answers(prompts: list[Prompt], answers: Mapping[str, Any]) -> dict[str
 
 def check_answer(prompt: Prompt, given: Any) -> Any:
     """The answer to one question, its default, or ""; RunbookError when it is missing or wrong."""
-    value = given or prompt.default
+    value = (given.strip() if isinstance(given, str) else given) or prompt.default
     if not value and prompt.required:
         raise RunbookError(f"{prompt.name} is not answered: {prompt.ask}", _allowed(prompt))
     if not value:

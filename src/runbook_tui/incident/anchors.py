@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runbook_tui.foundation.clock import iso, parse_instant
@@ -20,6 +20,7 @@ Range = tuple[float | None, float | None]  # seconds, shortest and longest; None
 
 # Changing operations that take power from the old credential.
 KILLING = frozenset({"revoke", "disable", "rotate", "offboard", "delete"})
+OURS_WITHIN = 3.0  # seconds between a call of ours and its entry in the provider's log
 _TIME_KEYS = ("time", "at", "timestamp", "created_at", "createdAt", "created", "date", "eventTime")
 
 
@@ -114,6 +115,23 @@ def entry_time(entry: Any) -> datetime | None:
     return next((moment for key in _TIME_KEYS if (moment := instant(entry.get(key)))), None)
 
 
+def with_ours(items: Sequence[Any], calls: Sequence[tuple[str, str]]) -> tuple[list[Any], int]:
+    """The entries of a provider's log, those at the time of one of our own calls marked `ours`, and how many.
+
+    `calls` are (from, until). Clocks differ and logs round, so a few seconds to either side count.
+    """
+    near = timedelta(seconds=OURS_WITHIN)
+    spans = [(parse_instant(start) - near, parse_instant(end) + near) for start, end in calls]
+    marked: list[Any] = []
+    count = 0
+    for entry in items:
+        moment = entry_time(entry)
+        ours = moment is not None and any(start <= moment <= end for start, end in spans)
+        marked.append({**entry, "ours": True} if ours else entry)
+        count += ours
+    return marked, count
+
+
 def first_foreign_use(state: IncidentState, events: Sequence[Event]) -> Anchor | None:
     """The first use that was not ours: stated, or from the log entries marked `ours: false`."""
     if known := stated(state, "first_foreign_use"):
@@ -142,8 +160,13 @@ def first_action(events: Sequence[Event]) -> Anchor | None:
 def first_used(events: Iterable[Event]) -> Iterable[Event]:
     """For each consumer now on the new secret, the event that first saw it there."""
     seen: dict[str, Event] = {}
+    uses: dict[str, str] = {}  # consumer -> slot
     for event in events:
-        if event.kind == "consumer_state":
+        if event.kind == "consumer":
+            uses[event.data["id"]] = event.data.get("credential", "")
+        elif event.kind == "new_credential":
+            seen = {one: first for one, first in seen.items() if uses.get(one) != event.data["slot"]}
+        elif event.kind == "consumer_state":
             consumer = event.data["consumer"]
             if event.data["stage"] != "used":
                 seen.pop(consumer, None)

@@ -12,6 +12,7 @@ from runbook_tui.incident.events import Event
 from runbook_tui.incident.lines import Line, closed_loop, lines
 from runbook_tui.incident.plan import plan, what_is_next
 from runbook_tui.incident.state import IncidentState, age
+from runbook_tui.playbook.lint import CHANGES
 from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import resolve
 
@@ -121,7 +122,7 @@ def _details(state: IncidentState, step: Step) -> tuple[str, ...]:
         shown.append(f"Expect  {_text(step.expect, state)}")
     if step.verify:
         shown.append(f"Check   {_check(step)}")
-    if step.action == "call" or step.undo:
+    if step.spec.get("operation") in CHANGES or step.undo:
         shown.append(f"Undo    {'yes: ' + step.undo if step.undo else 'no'}")
     if step.target:
         shown.append(f"Target  {duration_text(step.target)}")

@@ -23,6 +23,7 @@ class Advice:
 @dataclass(frozen=True, slots=True)
 class _Facts:
     used: bool
+    looked: bool  # somebody looked for use and saw none
     public: bool
     dangerous: bool
     we_verify: bool
@@ -53,15 +54,22 @@ def advise(state: IncidentState) -> Advice:
     if facts.overlap == "none":
         why = "the new one kills the old one at once: prepare every consumer, then change and load in one go"
         return Advice("O5", "staged", why)
-    if facts.public and facts.consumers_known and facts.rollout_fits:
+    if facts.public and facts.looked and facts.consumers_known and facts.rollout_fits:
         why = "public, no sign of use, both keys can live for a while, consumers known: replace, prove, then revoke"
         return Advice("O6", "replace_first", f"{why} within the target")
-    if facts.public:
-        why = (
-            "consumers unknown or a long roll-out: restrict what it can do first, then replace; revoke at the deadline"
-        )
+    if facts.public or facts.dangerous:
+        why = f"{_held_up(facts)}: restrict what it can do first, then replace; revoke at the deadline"
         return Advice("O7", "replace_first", why)
     return Advice("O8", "replace_first", "internal and of little power: a normal rotation with a date")
+
+
+def _held_up(facts: _Facts) -> str:
+    """What stands against O6."""
+    if not facts.consumers_known:
+        return "consumers unknown"
+    if not facts.rollout_fits:
+        return "a long roll-out"
+    return "not known whether it was used" if facts.public else "internal, and of great power"
 
 
 def usable(advice: Advice, orders: Collection[str]) -> str:
@@ -75,13 +83,16 @@ def _read(state: IncidentState) -> _Facts:
     stated = state.facts
     credentials = [subject for subject in state.subjects.values() if subject.kind == "credential"]
     return _Facts(
+        # O1 wants evidence. Where nobody looked, "no sign of use" does not hold either.
         used=stated.get("used_by_others") == "yes",
+        looked=stated.get("used_by_others", "unknown") == "no",
         public=stated.get("exposure", "unknown") != "internal",
         dangerous=stated.get("power", "unknown") in _DANGEROUS,
         we_verify=any(subject.attributes.get("verified_by") == "us" for subject in credentials),
-        reversible=any(subject.can.get("disable") == "api" for subject in credentials),
+        reversible=bool(credentials) and all(subject.can.get("disable") == "api" for subject in credentials),
         overlap=_worst_overlap(credentials),
         consumers_known=bool(state.consumers),
+        # A playbook that does not ask counts on its own target; where it asks, only "yes" is one.
         rollout_fits=stated.get("rollout_fits", "yes") == "yes",
     )
 

@@ -45,23 +45,24 @@ def plan(book: Playbook, state: IncidentState) -> list[Step]:
 
     Steps named in `orders` stand where the first of them stands in the file, in the decided order; before a decision
     the playbook's own sequence without them is shown. A step whose `when` does not hold is left out, unless it has
-    already been touched.
+    already been touched. A touched step of an order that is no longer followed stays in sight: before the decided ones
+    when it is finished, after them when it is not, so that it never comes before what the new order wants now.
     """
     ordered = book.ordered_ids()
     chosen = book.orders.get(state.order, ())
+    touched = set(state.steps)
+    left = [step for step in book if step.id in (ordered & touched) - set(chosen)]
+    over = [step for step in left if state.step(step.id).status in FINISHED]
     sequence: list[Step] = []
     placed = False
     for step in book:
         if step.id not in ordered:
             sequence.append(step)
         elif not placed:
-            sequence += [book.step(name) for name in chosen]
+            sequence += [*over, *(book.step(name) for name in chosen), *(step for step in left if step not in over)]
             placed = True
-    touched = set(state.steps)
-    extra = [step for step in book if step.id in ordered and step.id in touched and step not in sequence]
     visible = scope(state)
-    applicable = [step for step in sequence if step.id in touched or holds(step.when, visible)]
-    return [*(step for step in extra if step.id not in chosen), *applicable] if extra else applicable
+    return [step for step in sequence if step.id in touched or holds(step.when, visible)]
 
 
 def what_is_next(book: Playbook, state: IncidentState, now: datetime) -> Next:
@@ -80,7 +81,8 @@ def what_is_next(book: Playbook, state: IncidentState, now: datetime) -> Next:
             continue
         if not why_not(book, state, step, now):
             return Next(step, "", waiting)
-    left = [step for step in steps if _gave_way(step, state.step(step.id).status)]
+    gave_way = [step for step in steps if _gave_way(step, state.step(step.id).status)]
+    left = [step for step in gave_way if not why_not(book, state, step, now)]
     if left:
         return Next(left[0], "", waiting)
     if waiting:
@@ -112,13 +114,20 @@ def why_not(book: Playbook, state: IncidentState, step: Step, now: datetime) -> 
         reasons.append(f"{running[0]} is running")
     for op in state.unknown_operations():
         # A step with a proof may run: it asks for the proof only and never sends the call again.
-        if op.step == step.id and step.verify is None:
+        if op.step == step.id and not only_proof(state, step):
             reasons.append(f"the outcome of {op.operation} is unknown: clear it by proof or by your own look")
     if _still_waiting(state, step, now):
         reasons.append(f"it waits until {state.step(step.id).until}")
     if state.step(step.id).status in FINISHED:
         reasons.append("it is finished; reopen it first")
     return reasons
+
+
+def only_proof(state: IncidentState, step: Step) -> bool:
+    """Whether running the step now sends nothing that changes anything: the action is done, or nobody knows."""
+    if state.step(step.id).acted:
+        return True
+    return step.verify is not None and any(op.step == step.id for op in state.unknown_operations())
 
 
 def items(step: Step, state: IncidentState) -> list[tuple[str, Any]]:
@@ -129,15 +138,20 @@ def items(step: Step, state: IncidentState) -> list[tuple[str, Any]]:
         found = lookup(step.for_each, scope(state))
     except Unresolved:
         return []
-    return [(item_id(entry, index), entry) for index, entry in enumerate(found or [])]
+    named: dict[str, Any] = {}
+    for index, entry in enumerate(found or []):
+        name = item_id(entry, index)
+        named[f"{name}#{index + 1}" if name in named else name] = entry  # one name, one call
+    return list(named.items())
 
 
 def item_id(entry: Any, index: int) -> str:
-    """A name for one entry of a list: its `id`, or `provider/account`, or the text itself."""
+    """A name for one entry of a list: its `id`, or `provider/…/account`, or the text itself."""
     if isinstance(entry, Mapping):
         if "id" in entry:
             return str(entry["id"])
-        return "/".join(str(entry[key]) for key in ("provider", "org", "account") if key in entry) or str(index + 1)
+        between = [key for key in entry if key not in ("slot", "provider", "account")]
+        return "/".join(str(entry[key]) for key in ("provider", *between, "account") if key in entry) or str(index + 1)
     return str(entry)
 
 

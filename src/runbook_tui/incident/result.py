@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runbook_tui.incident.events import Event
-from runbook_tui.incident.lines import open_lines
+from runbook_tui.incident.lines import lines, open_lines
 from runbook_tui.incident.metrics import measure
 from runbook_tui.incident.state import IncidentState, Side
 from runbook_tui.playbook.model import Playbook
@@ -44,7 +44,7 @@ def run_state(state: IncidentState) -> str:
     if state.closed == "abandoned":
         return "failed"
     if not open_lines(state) and state.subjects:
-        waived = any(name for name, _ in state.waivers.values())
+        waived = any(line.is_waived() for line in lines(state))
         return "closed" if waived else "contained"
     return "closed" if state.closed else "open"
 

@@ -3,153 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from runbook_tui.foundation.clock import parse_instant
+from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.model import Consumer, IncidentState, Operation, Side, StepState, Subject
 
-Facts = Mapping[str, Any]
+__all__ = [
+    "Consumer",
+    "IncidentState",
+    "Operation",
+    "Side",
+    "StepState",
+    "Subject",
+    "age",
+    "apply",
+    "began",
+    "fold",
+    "old_is_closed",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """The old or the new one of a credential, as last seen. `proof` is refused, listed, attested or none."""
-
-    state: str = "undetermined"  # dead | alive | undetermined
-    proof: str = "none"
-    reason: str = ""
-    at: str = ""  # when it was seen, RFC 3339
-    by: str = ""  # who attested
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A credential or an account that the incident is about. `slot` is its name in the playbook."""
-
-    slot: str
-    kind: str  # credential | account
-    name: str
-    provider: str = ""
-    provider_name: str = ""
-    key_id: str = ""
-    fingerprint: str = ""
-    mask: str = ""
-    overlap: str = "none"
-    can: Mapping[str, str] = field(default_factory=dict)  # operation -> api | manual
-    has_secret: bool = False
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    old: Side = field(default_factory=Side)
-    new: Side = field(default_factory=Side)
-    new_name: str = ""  # vault name of the new secret; "" while there is none
-    new_key_id: str = ""
-    new_mask: str = ""
-    new_fingerprint: str = ""
-
-    def label(self) -> str:
-        """How the operator recognises it: the public key id, else the mask, else the name."""
-        return self.key_id or self.mask or self.name
-
-    def scope(self) -> dict[str, Any]:
-        """What a playbook's conditions and references see."""
-        return {
-            "slot": self.slot,
-            "name": self.name,
-            "provider": self.provider,
-            "key_id": self.key_id,
-            "overlap": self.overlap,
-            "can": dict(self.can),
-            "has_secret": self.has_secret,
-            **self.attributes,
-            "old": {"state": self.old.state, "proof": self.old.proof},
-            "new": {"state": self.new.state, "name": self.new_name, "key_id": self.new_key_id},
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Consumer:
-    """A place that uses a credential. Only `used` counts as live."""
-
-    id: str
-    kind: str
-    title: str
-    credential: str  # slot
-    where: str
-    proof_kind: str  # vendor-last-used | health | attested
-    stage: str = "pending"  # pending | stored | loaded | used | failed
-    proof: str = "none"
-    reason: str = ""
-    at: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """Where a step stands. `items` holds the entries of a for_each that are finished."""
-
-    status: str = "pending"  # pending running waiting done failed refuted undetermined unknown skipped
-    reason: str = ""
-    attempts: int = 0
-    started: str = ""
-    ended: str = ""
-    until: str = ""  # of a waiting step
-    manual: tuple[str, ...] = ()
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-    items: frozenset[str] = frozenset()
-    acted: bool = False  # the action is done: running the step again only proves it
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One attempt of one changing call. `unknown` stays until it is cleared by proof or by the operator."""
-
-    op: str
-    step: str
-    item: str
-    operation: str
-    what: str
-    status: str  # intent | sending | done | rejected | not_sent | unknown
-    at: str
-    sent_at: str = ""
-    cleared: str = ""  # done | not_done
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentState:
-    """Everything known after `seq` events."""
-
-    seq: int = 0
-    incident: str = ""
-    mode: str = "live"  # live | drill | dry-run
-    title: str = ""
-    target: float = 0.0
-    commander: str = ""
-    driver: str = ""
-    opened_at: str = ""
-    last_at: str = ""
-    closed: str = ""
-    closed_at: str = ""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    order: str = ""
-    rule: str = ""
-    tripwire: str = ""
-    subjects: Mapping[str, Subject] = field(default_factory=dict)
-    consumers: Mapping[str, Consumer] = field(default_factory=dict)
-    steps: Mapping[str, StepState] = field(default_factory=dict)
-    operations: Mapping[str, Operation] = field(default_factory=dict)
-    waivers: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # line -> (name, reason)
-    contained_at: str = ""
-    notes: int = 0
-    report: str = ""
-
-    def step(self, step_id: str) -> StepState:
-        return self.steps.get(step_id, StepState())
-
-    def unknown_operations(self) -> list[Operation]:
-        """Attempts whose outcome nobody knows yet."""
-        return [op for op in self.operations.values() if op.status == "unknown" and not op.cleared]
+_LONGEST_CALL = 3_600_000  # milliseconds; more is no measurement
 
 
 def fold(events: Iterable[Event], state: IncidentState | None = None) -> IncidentState:
@@ -165,8 +41,10 @@ def apply(state: IncidentState, event: Event) -> IncidentState:
     rule = _RULES.get(event.kind)
     after = rule(state, event) if rule else state
     after = replace(after, seq=event.seq, last_at=event.ts)
-    contained = not after.contained_at and bool(after.subjects) and all(map(old_is_closed, after.subjects.values()))
-    return replace(after, contained_at=event.ts) if contained else after
+    contained = bool(after.subjects) and all(map(old_is_closed, after.subjects.values()))
+    if contained == bool(after.contained_at):
+        return after
+    return replace(after, contained_at=event.ts if contained else "")
 
 
 def old_is_closed(subject: Subject) -> bool:
@@ -202,7 +80,9 @@ def _subject(state: IncidentState, event: Event) -> IncidentState:
 
 
 def _learned(state: IncidentState, event: Event) -> IncidentState:
-    subject = state.subjects[event.data["slot"]]
+    subject = state.subjects.get(event.data["slot"])
+    if subject is None:
+        return state
     attributes = {**subject.attributes, **event.data["attributes"]}
     return _with_subject(state, replace(subject, key_id=event.data["key_id"] or subject.key_id, attributes=attributes))
 
@@ -249,7 +129,8 @@ def _with_step(state: IncidentState, event: Event, **changes: Any) -> IncidentSt
 def _step_started(state: IncidentState, event: Event) -> IncidentState:
     before = state.step(event.data["step"])
     started = before.started or event.ts
-    changes = {"status": "running", "started": started, "attempts": before.attempts + 1, "reason": "", "until": ""}
+    # `until` stays: a wait that is started again knows how long it was to last.
+    changes = {"status": "running", "started": started, "attempts": before.attempts + 1, "reason": ""}
     return _with_step(state, event, **changes)
 
 
@@ -272,7 +153,7 @@ def _step_waiting(state: IncidentState, event: Event) -> IncidentState:
 
 
 def _step_reopened(state: IncidentState, event: Event) -> IncidentState:
-    changes = {"status": "pending", "items": frozenset(), "acted": False}
+    changes = {"status": "pending", "items": frozenset(), "acted": False, "until": ""}
     return _with_step(state, event, reason=event.data.get("reason", ""), **changes)
 
 
@@ -281,17 +162,45 @@ def _recorded(state: IncidentState, event: Event) -> IncidentState:
     item = event.data.get("item", "")
     values = event.data["values"]
     recorded = {**step.recorded, **({item: values} if item else values)}
-    return _with_step(state, event, recorded=recorded)
+    after = _with_step(state, event, recorded=recorded)
+    return _called(after, event.data.get("subject", ""), began(event, values.get("evidence")), event.ts)
 
 
-def _item_done(state: IncidentState, step_id: str, item: str) -> IncidentState:
-    step = state.step(step_id)
-    return replace(state, steps={**state.steps, step_id: replace(step, items=step.items | {item})})
+def _action_done(state: IncidentState, op: Operation) -> IncidentState:
+    """The call took effect: running the step again only proves it, or goes on with the rest of its batch."""
+    step = state.step(op.step)
+    after = replace(step, items=step.items | {op.item}) if op.item else replace(step, acted=True)
+    return replace(state, steps={**state.steps, op.step: after})
+
+
+def _called(state: IncidentState, slot: str, start: str, end: str) -> IncidentState:
+    """Keep when we called the provider about this credential: the provider's log shows these calls too."""
+    if slot not in state.subjects:
+        return state
+    calls = (*state.own_calls.get(slot, ()), (start, end))
+    return replace(state, own_calls={**state.own_calls, slot: calls})
+
+
+def began(event: Event, evidence: Any) -> str:
+    """When the call behind an event began, as far as its evidence says."""
+    took = evidence.get("milliseconds") if isinstance(evidence, Mapping) else None
+    if isinstance(took, bool) or not isinstance(took, int | float) or not 0 <= took < _LONGEST_CALL:
+        return event.ts
+    return iso(parse_instant(event.ts) - timedelta(milliseconds=took))
 
 
 def _intent(state: IncidentState, event: Event) -> IncidentState:
     data = event.data
-    op = Operation(data["op"], data["step"], data.get("item", ""), data["operation"], data["what"], "intent", event.ts)
+    op = Operation(
+        data["op"],
+        data["step"],
+        data.get("item", ""),
+        data["operation"],
+        data["what"],
+        "intent",
+        event.ts,
+        subject=data.get("subject", ""),
+    )
     return replace(state, operations={**state.operations, op.op: op})
 
 
@@ -312,25 +221,36 @@ def _outcome(state: IncidentState, event: Event) -> IncidentState:
     # An unknown outcome is sticky: only `cleared` takes it away.
     status = "unknown" if before is not None and before.status == "unknown" else data["result"]
     after = _with_operation(state, event, status=status, reason=data.get("reason", ""))
-    if status == "done" and before is not None and before.item:
-        return _item_done(after, before.step, before.item)
-    return after
+    if before is None:
+        return after
+    if before.operation != "rollout" and before.sent_at:
+        after = _called(after, before.subject, before.sent_at, event.ts)
+    return _action_done(after, before) if status == "done" else after
 
 
 def _cleared(state: IncidentState, event: Event) -> IncidentState:
     after = _with_operation(state, event, cleared=event.data["as"], reason=event.data.get("reason", ""))
     op = after.operations.get(event.data["op"])
-    if op is not None and op.item and event.data["as"] == "done":
-        return _item_done(after, op.step, op.item)
-    return after
+    return _action_done(after, op) if op is not None and event.data["as"] == "done" else after
 
 
 def _new_credential(state: IncidentState, event: Event) -> IncidentState:
     data = event.data
-    subject = state.subjects[data["slot"]]
-    fields = {"new_name": "name", "new_key_id": "key_id", "new_mask": "mask", "new_fingerprint": "fingerprint"}
-    changes = {ours: data.get(theirs, "") for ours, theirs in fields.items()}
-    return _with_subject(state, replace(subject, **changes, new=Side()))
+    subject = state.subjects.get(data["slot"])
+    if subject is None:
+        return state
+    # Whatever was proven or waived of an earlier new one says nothing about this one.
+    behind = [one for one in state.consumers.values() if one.credential == subject.slot and one.stage != "pending"]
+    lines = {f"new:{subject.slot}", *(f"consumer:{one.id}" for one in behind)}
+    anew = {one.id: replace(one, stage="pending", proof="none", reason="", at=event.ts) for one in behind}
+    after = replace(
+        state,
+        consumers={**state.consumers, **anew},
+        waivers={line: waiver for line, waiver in state.waivers.items() if line not in lines},
+    )
+    fields = ("name", "key_id", "mask", "fingerprint", "op")
+    changes = {f"new_{name}": data.get(name, "") for name in fields}
+    return _with_subject(after, replace(subject, **changes, new=Side(), new_asked=""))
 
 
 def _verification(state: IncidentState, event: Event) -> IncidentState:
@@ -338,11 +258,24 @@ def _verification(state: IncidentState, event: Event) -> IncidentState:
     subject = state.subjects.get(data["slot"])
     if subject is None:
         return state
+    after = _called(state, subject.slot, began(event, data.get("evidence")), event.ts)
+    if data["side"] == "new":
+        subject = replace(subject, new_asked=event.ts)
+        after = _with_subject(after, subject)
     side = Side(data["verdict"], data.get("proof", "none"), data.get("reason", ""), event.ts)
     before = subject.old if data["side"] == "old" else subject.new
     if side.state == "undetermined" and before.state != "undetermined":
-        return state  # no answer does not take back an answer
-    return _with_side(state, subject, data["side"], side)
+        return after  # no answer does not take back an answer
+    if side.state == before.state and _grade(side) < _grade(before):
+        return after  # a weaker proof of the same does not lower the grade
+    return _with_side(after, subject, data["side"], side)
+
+
+def _grade(side: Side) -> int:
+    """Ranks proofs of one state: seen refused, seen listed, a person's word, none. Seen alive is above a word."""
+    if side.state == "alive":
+        return 1 if side.proof == "attested" else 2
+    return {"refused": 3, "listed": 2, "attested": 1}.get(side.proof, 0)
 
 
 def _attested(state: IncidentState, event: Event) -> IncidentState:
@@ -351,7 +284,12 @@ def _attested(state: IncidentState, event: Event) -> IncidentState:
     if subject is None:
         return state
     verdict = "dead" if data["side"] == "old" else "alive"
+    before = subject.old if data["side"] == "old" else subject.new
     side = Side(verdict, "attested", data["what"], event.ts, data["by"])
+    if before.state == verdict and _grade(before) > _grade(side):
+        return state  # what was seen stands above what somebody says
+    if before.state not in (verdict, "undetermined"):
+        side = replace(side, reason=f"{side.reason} (it was seen {before.state} at {before.at})")
     return _with_side(state, subject, data["side"], side)
 
 

@@ -31,7 +31,7 @@ class Performer:
     def __init__(
         self,
         kit: Kit,
-        record_sending: Callable[[str], None],
+        record_sending: Callable[[str], object],
         look: Callable[[], IncidentState],
         report: Callable[[], str],
         progress: Callable[[Mapping[str, Any]], None],

@@ -13,7 +13,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from runbook_tui.conductor.core import Conductor, Terminal
+from runbook_tui.conductor.core import Conductor
+from runbook_tui.conductor.logbook import Terminal
 from runbook_tui.conductor.protocol import MAX_LINE
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.files import make_private_dir, write_atomic

@@ -64,24 +64,23 @@ class _Context:
         return f"{self.state.incident}.{self.step.id}.{attempt}" + (f".{item}" if item else "")
 
 
-def recover(state: IncidentState) -> Iterator[do.Record]:
-    """What a new conductor records first: an attempt that was being sent has an unknown outcome.
+def recover(state: IncidentState, why: str = "the program ended") -> Iterator[do.Record]:
+    """What is recorded when a step was cut off: an attempt that was being sent has an unknown outcome.
 
     One whose `sending` was never recorded did not leave, since `sending` is durable before the first byte.
     """
     for op in state.operations.values():
         if op.status == "intent":
-            data = {"op": op.op, "result": "not_sent", "reason": "the program ended before anything was sent"}
-            yield do.Record("outcome", data)
+            yield do.Record("outcome", {"op": op.op, "result": "not_sent", "reason": f"{why} before anything was sent"})
         elif op.status == "sending":
-            data = {"op": op.op, "result": "unknown", "reason": "the program ended while the call was under way"}
-            yield do.Record("outcome", data)
+            yield do.Record(
+                "outcome", {"op": op.op, "result": "unknown", "reason": f"{why} while the call was under way"}
+            )
     for name, step in state.steps.items():
         if step.status == "running":
             sent = any(op.step == name and op.status in ("sending", "unknown") for op in state.operations.values())
             status = "unknown" if sent else "failed"
-            reason = "it was running when the program ended"
-            yield do.Record("step_failed", {"step": name, "status": status, "reason": reason, "manual": []})
+            yield do.Record("step_failed", {"step": name, "status": status, "reason": why, "manual": []})
 
 
 # -- actions ---------------------------------------------------------------------------------------------------------

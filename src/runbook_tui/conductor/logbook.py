@@ -1,0 +1,60 @@
+"""The record of a running incident, and the terminals that are told of every event."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from runbook_tui.incident.events import Event
+from runbook_tui.incident.state import IncidentState, apply, fold
+from runbook_tui.journal.store import Journal, JournalError
+
+Push = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Terminal:
+    """One connected terminal: its name, whether it drives, and how to tell it something."""
+
+    name: str
+    push: Push
+    driving: bool = False
+
+
+class Logbook:
+    """The only writer of the journal. `lock` also guards what must not change between a look and a record."""
+
+    def __init__(self, journal: Journal, actor: str) -> None:
+        self.actor = actor
+        self.lock = threading.RLock()
+        self.terminals: list[Terminal] = []
+        self.broken = ""  # why the journal cannot be written: then nothing is done
+        self._journal = journal
+        self.events: list[Event] = journal.events()
+        self.state: IncidentState = fold(self.events)
+
+    def record(self, kind: str, data: Mapping[str, Any], actor: str = "") -> IncidentState:
+        """Append an event and tell every terminal; raises JournalError when it is not durable."""
+        with self.lock:
+            try:
+                event = self._journal.append(kind, dict(data), actor or self.actor)
+            except JournalError as error:
+                self.broken = error.message
+                self.tell({"progress": {"alarm": f"NO JOURNAL, NO ACTION: {error.message}"}})
+                raise
+            self.events.append(event)
+            self.state = apply(self.state, event)
+            self.tell({"event": asdict(event)})
+            return self.state
+
+    def tell(self, push: dict[str, Any]) -> None:
+        """Tell every terminal."""
+        with self.lock:
+            for terminal in self.terminals:
+                terminal.push(push)
+
+    def head(self) -> tuple[int, str]:
+        """The number and the hash of the last event."""
+        return self._journal.head()

@@ -1,0 +1,194 @@
+"""Runs steps: one at a time, on a thread of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from runbook_tui.conductor.kit import Kit
+from runbook_tui.conductor.logbook import Logbook
+from runbook_tui.conductor.performer import Performer
+from runbook_tui.foundation.clock import parse_instant
+from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.incident import effects as do
+from runbook_tui.incident.plan import items, plan, scope, why_not
+from runbook_tui.incident.procedure import Procedure, recover, run_step
+from runbook_tui.incident.prompts import Prompt, check_answers, is_manual, prompts_for, subject_of
+from runbook_tui.journal.store import JournalError
+from runbook_tui.playbook.model import Playbook, Step
+from runbook_tui.playbook.values import Unresolved, resolve
+from runbook_tui.secrets.patterns import looks_secret
+from runbook_tui.secrets.secret import Secret
+
+
+class Steps:
+    """The steps of one incident. Requests come from any thread."""
+
+    def __init__(self, book: Playbook, kit: Kit, log: Logbook, performer: Performer) -> None:
+        self._book, self._kit, self._log, self._performer = book, kit, log, performer
+        self._worker: threading.Thread | None = None
+
+    def stop(self) -> None:
+        """End the running step's waiting for its proof."""
+        self._performer.stopped.set()
+
+    def _step(self, name: str) -> Step:
+        try:
+            return self._book.step(name)
+        except KeyError:
+            raise RunbookError(f"there is no step {name!r} in this playbook") from None
+
+    def _questions(self, step: Step) -> list[Prompt]:
+        manual: Mapping[str, Any] | None = None
+        subject = subject_of(step, self._log.state)
+        if subject is not None and is_manual(step, self._log.state):
+            manual = self._performer.manual_path(subject, step.spec["operation"])
+        return prompts_for(self._book, self._log.state, step, manual)
+
+    def prompts(self, step: str) -> dict[str, Any]:
+        one = self._step(step)
+        batch = [item for item, _ in items(one, self._log.state) if item]
+        return {"prompts": [asdict(p) for p in self._questions(one)], "preview": self._preview(one), "batch": batch}
+
+    def _preview(self, step: Step) -> dict[str, Any] | None:
+        entries = items(step, self._log.state)
+        subject = subject_of(step, self._log.state, entries[0][1] if entries else None)
+        if step.action != "call" or subject is None or subject.can.get(step.spec["operation"]) != "api":
+            return None
+        try:
+            args = resolve(dict(step.spec.get("args", {})), {**scope(self._log.state), "each": entries[0][1]})
+        except (Unresolved, IndexError):
+            args = {}
+        try:
+            return self._performer.preview(subject, step.spec["operation"], args)
+        except RunbookError as error:
+            return {"sentence": error.message}
+
+    def run(self, step: str, answers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        one = self._step(step)
+        with self._log.lock:
+            self._check_ready(one)
+            given = dict(answers or {})
+            checked = {} if self._log.state.step(step).acted else check_answers(self._questions(one), given)
+            self._take_secrets(one, checked)
+            procedure = run_step(self._book, self._log.state, one, checked, self._log.actor)
+            self._performer.stopped.clear()
+            # The first event is recorded before the reply: a second request already sees the step running.
+            self._log.record(*_first(procedure))
+            self._worker = threading.Thread(target=self._drive, args=(one, procedure), name=f"step {step}", daemon=True)
+            self._worker.start()
+        return {}
+
+    def _check_ready(self, step: Step) -> None:
+        if self._log.broken:
+            raise RunbookError(
+                f"no journal, no action: {self._log.broken}",
+                "do it by hand, and write it down with `runbook incident note --at TIME` when the journal is back",
+            )
+        reasons = why_not(self._book, self._log.state, step, self._kit.clock.now())
+        if reasons:
+            raise RunbookError(f"{step.id} cannot run: {'; '.join(reasons)}")
+
+    def _take_secrets(self, step: Step, answers: dict[str, Any]) -> None:
+        for prompt in self._questions(step):
+            if prompt.kind == "text":
+                refuse_secret(str(answers.get(prompt.name, "")), prompt.name)
+            if prompt.kind == "secret" and prompt.name in answers:
+                value = answers[prompt.name]
+                answers[prompt.name] = "(given)"
+                secret = self._from_vault(value) if isinstance(value, Mapping) else Secret(str(value).strip())
+                self._kit.register(secret, prompt.name)
+                self._performer.pasted[prompt.name] = secret
+
+    def _from_vault(self, value: Mapping[str, Any]) -> Secret:
+        """`{credential: NAME}` in an answers file: a secret never stands in the file itself."""
+        credential = self._kit.credential(str(value.get("credential", "")))
+        if credential.secret is None:
+            raise RunbookError(f"{credential.name} has no secret")
+        return credential.secret
+
+    def _drive(self, step: Step, procedure: Procedure) -> None:
+        """Run a procedure to its end, on the step's own thread."""
+        reply: Any = self._log.state
+        try:
+            while True:
+                effect = procedure.send(reply)
+                if isinstance(effect, do.Record):
+                    reply = self._log.record(effect.kind, self._with_manual(step, effect))
+                else:
+                    reply = self._performer.perform(effect)
+        except StopIteration:
+            return
+        except JournalError:
+            return  # the logbook has raised the alarm
+        except RunbookError as error:
+            self._fail(step, error.message)
+        except Exception as error:  # noqa: BLE001 - a fault of ours ends the step, not the incident
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            self._fail(
+                step, f"a fault in the program: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+            )
+        finally:
+            self._performer.pasted.clear()
+
+    def _fail(self, step: Step, reason: str) -> None:
+        """End the step, and settle what it had begun: what was not sent, and what nobody knows."""
+        with contextlib.suppress(JournalError):  # the logbook has raised the alarm
+            for effect in recover(self._log.state, reason):
+                self._log.record(effect.kind, self._with_manual(step, effect))
+
+    def _with_manual(self, step: Step, effect: do.Record) -> Mapping[str, Any]:
+        """Every refusal prints the manual path."""
+        if effect.kind != "step_failed" or step.action != "call":
+            return effect.data
+        done = self._log.state.step(step.id).items
+        left = [
+            subject_of(step, self._log.state, entry) for item, entry in items(step, self._log.state) if item not in done
+        ]
+        manual: list[str] = []
+        for subject in left:
+            if subject is not None and subject.provider:
+                path = self._performer.manual_path(subject, step.spec["operation"])
+                manual += [one for one in (path["link"], *path["steps"]) if one and one not in manual]
+        return {**effect.data, "manual": manual}
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the running step has ended."""
+        worker = self._worker
+        if worker is not None:
+            worker.join(timeout)
+
+    def busy(self) -> bool:
+        """Whether a step is running."""
+        return self._worker is not None and self._worker.is_alive()
+
+    def tick(self) -> None:
+        """Go on with a waiting step whose time has come: only its proof, or the end of a wait, is left."""
+        with self._log.lock:
+            if self.busy() or self._log.broken or self._log.state.closed:
+                return
+            now = self._kit.clock.now()
+            for step in plan(self._book, self._log.state):
+                one = self._log.state.step(step.id)
+                due = one.status == "waiting" and bool(one.until) and now >= parse_instant(one.until)
+                if due and (one.acted or step.action in ("", "wait")):
+                    self.run(step.id, {})
+                    return
+
+
+def _first(procedure: Procedure) -> tuple[str, Mapping[str, Any]]:
+    effect = next(procedure)
+    assert isinstance(effect, do.Record)
+    return effect.kind, effect.data
+
+
+def refuse_secret(text: str, where: str) -> None:
+    kinds = looks_secret(text)
+    if kinds:
+        what = f"{where} looks like it holds a secret ({kinds[0]})"
+        raise RunbookError(what, "nothing was recorded; leave the secret out")

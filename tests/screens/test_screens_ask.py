@@ -229,3 +229,49 @@ def test_waiving_names_who_and_why() -> None:
 
     drive(IncidentApp(client), "wide", waive)
     assert client.asked == [("waive", {"line": "consumer:checkout", "name": "kim", "reason": "retired"})]
+
+
+def test_keys_that_arrive_in_a_burst_reach_their_own_fields() -> None:
+    """Over a slow line keys come together: each is given to the field that is focused when its turn comes."""
+    from textual import events
+
+    client = RecordedClient(opened())
+
+    async def burst(pilot: Any) -> None:
+        await _open(pilot)
+        for key in ("1", "\r", "n", "\r", "m", "\r", *"21:58", "\r", *"20:00", "\r"):
+            pilot.app.post_message(events.Key("enter" if key == "\r" else key, key))
+        await settle(pilot, lambda: len(client.asked) == 2)
+
+    drive(IncidentApp(client), "narrow", burst)
+    assert client.asked[-1][1]["answers"] == {
+        "exposure": "public",
+        "used_by_others": "no",
+        "power": "money",
+        "detected_at": "2026-11-21T21:58:00.000000Z",
+        "exposed_since": "2026-11-21T20:00:00.000000Z",
+    }
+
+
+def test_a_second_enter_is_no_second_step() -> None:
+    """While the conductor is asked, another Enter asks nothing."""
+    import threading
+
+    client = RecordedClient(halfway())
+    gate, request = threading.Event(), client.request
+
+    def slow(method: str, **params: Any) -> dict[str, Any]:
+        gate.wait(10)
+        return request(method, **params)
+
+    client.request = slow  # type: ignore[method-assign]
+
+    async def press(pilot: Any) -> None:
+        await pilot.press("enter", "enter", "enter")
+        assert "prompts is under way" in grid(pilot.app)
+        gate.set()
+        await settle(pilot, lambda: len(client.asked) == 2)
+        await pilot.pause(0.2)
+
+    drive(IncidentApp(client), "narrow", press)
+    assert [name for name, _ in client.asked] == ["prompts", "run"]

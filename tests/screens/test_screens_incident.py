@@ -24,7 +24,7 @@ def test_the_screen_of_a_running_incident(size: str, mode: str) -> None:
 
     async def look(pilot: Any) -> None:
         shown = check(pilot.app, f"incident-{mode}-{size}")
-        assert f"▌{mode.upper()}▐" in shown.splitlines()[0]
+        assert f"▐{mode.upper()}▌" in shown.splitlines()[0]
         for always in ("of 5:00", "3:58 left", "0 of 1 dead, 0 of 2 live", "NEXT", "5. Make a new key", "step 5 of 14"):
             assert always in shown
         assert {"live": "┏━ NEXT", "drill": "╔═ NEXT", "dry-run": "┏╍ NEXT"}[mode] in shown
@@ -39,7 +39,7 @@ def test_a_terminal_that_is_too_small_still_shows_the_clock() -> None:
         await pilot.resize_terminal(50, 12)
         await pilot.pause()
         shown = grid(pilot.app)
-        assert "▌LIVE▐ 1:02 of 5:00" in shown
+        assert "▐LIVE▌ 1:02 of 5:00" in shown
         assert "please enlarge" in shown
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
@@ -216,7 +216,7 @@ def test_pages_open_scroll_and_close(key: str, page: str, size: str) -> None:
         await settle(pilot, lambda: isinstance(pilot.app.screen, PageScreen) and "Esc" in grid(pilot.app))
         await pilot.pause(0.1)
         shown = check(pilot.app, f"{page}-{size}")
-        for always in ("▌LIVE▐", "of 5:00", "0 of 1 dead", "NEXT"):
+        for always in ("▐LIVE▌", "of 5:00", "0 of 1 dead", "NEXT"):
             assert always in shown
         await pilot.press("G", "k", "g")
         await pilot.pause()

@@ -151,7 +151,7 @@ def test_no_colour_and_no_animation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
     async def look(pilot: Any) -> None:
-        assert "▌DRILL▐" in grid(pilot.app)
+        assert "▐DRILL▌" in grid(pilot.app)
         for strip in pilot.app.screen._compositor.render_strips():
             for segment in strip:
                 for colour in (segment.style.color, segment.style.bgcolor) if segment.style else ():

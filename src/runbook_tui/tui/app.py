@@ -38,6 +38,7 @@ class IncidentApp(SafeApp[int]):
         self.words = ""
         self.progress = ""
         self.alarm = ""
+        self._pending = ""  # the request whose reply is awaited
 
     def get_default_screen(self) -> Screen[None]:
         return IncidentScreen()
@@ -106,21 +107,29 @@ class IncidentApp(SafeApp[int]):
     def ask(self, method: str, then: Reply | None = None, **params: Any) -> None:
         """Ask the conductor from a thread of its own; `then` gets the reply here. A refusal is shown in words.
 
-        A daemon thread: leaving never waits for an answer.
+        A daemon thread: leaving never waits for an answer. One request at a time: a second Enter is no second step.
         """
+        if self._pending:
+            self.say(f"{self._pending} is under way")
+            return
+        self._pending = method
 
         def work() -> None:
             try:
                 reply = self.client.request(method, **params)
             except RunbookError as error:
-                self.call_later(self.say, f"refused: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+                said = f"refused: {error.message}" + (f" ({error.hint})" if error.hint else "")
+                self.call_later(self._answered, lambda: self.say(said))
             except Exception as error:  # noqa: BLE001 - a fault in a thread has to end the screen like any other
                 self.call_later(self._handle_exception, error)
             else:
-                if then is not None:
-                    self.call_later(then, reply)
+                self.call_later(self._answered, lambda: then(reply) if then is not None else None)
 
         threading.Thread(target=work, name=f"ask {method}", daemon=True).start()
+
+    def _answered(self, act: Callable[[], None]) -> None:
+        self._pending = ""
+        act()
 
     def action_leave(self) -> None:
         if self.client.state.closed:

@@ -117,7 +117,7 @@ class Ask(ModalScreen[Answers | None]):
             field.disabled = False
         first = next(iter(self._fields.values()), None)
         if first is not None:
-            first.focus()
+            self.set_focus(first)
         self._say()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -145,7 +145,7 @@ class Ask(ModalScreen[Answers | None]):
     def action_field(self, by: int) -> None:
         fields = list(self._fields.values())
         at = next((n for n, field in enumerate(fields) if field is self.focused), 0)
-        fields[(at + by) % len(fields)].focus()
+        self.set_focus(fields[(at + by) % len(fields)])
 
     def action_read(self, by: int) -> None:
         self.query_one("#told").scroll_relative(y=by, animate=False)

@@ -28,8 +28,10 @@ def rule(mode: str, width: int) -> Content:
     return row((char * width, colour))
 
 
-def badge(shown: Board) -> Content:
-    return row((f"▌{shown.mode}▐", MODES[shown.mode][0]))
+def badge(mode: str) -> Content:
+    """The mode as a word on a tab of its own colour."""
+    style, colour, _, _ = MODES[mode]
+    return row(("▐", colour), (mode, style), ("▌", colour))
 
 
 def head(shown: Board, vault: str, driving: bool, now: datetime, width: int) -> Rows:
@@ -46,7 +48,7 @@ def head(shown: Board, vault: str, driving: bool, now: datetime, width: int) -> 
     clock = big(shown.clock)
     style = BAD if shown.used > 1 and not shown.contained else STRONG
     rows = [row("  ", (line, style), "    ", text) for line, text in zip(clock, beside, strict=True)]
-    top = spread(row(" ", badge(shown), "  ", (shown.title, STRONG)), right, width - 1)
+    top = spread(row(" ", badge(shown.mode), "  ", (shown.title, STRONG)), right, width - 1)
     return [top, rule(shown.mode, width), *rows, rule(shown.mode, width)]
 
 
@@ -57,10 +59,9 @@ def short_head(shown: Board, driving: bool, width: int) -> Rows:
     time = row(
         " ", (shown.clock, style), f" of {shown.target}   ", left_text(shown), "   ", (_bar(shown.used, 12), KEY)
     )
+    top = row(" ", badge(shown.mode), " ", (shown.title, STRONG))
     return [
-        spread(
-            row(" ", badge(shown), " ", (shown.title, STRONG)), row((f"{shown.incident} · {who}", FAINT)), width - 1
-        ),
+        spread(top, row((f"{shown.incident} · {who}", FAINT)), width - 1),
         spread(row(time, f"   {shown.step_word}"), row((f"saved {shown.saved} ", FAINT)), width),
         spread(row(" ", *phases(shown.rows, short=True)), row((f"{shown.loop} ", STRONG)), width),
         rule(shown.mode, width),

@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from runbook_tui.incident.prompts import Prompt
 from runbook_tui.tui.block import Block, Rows, foreign, row
-from runbook_tui.tui.drawing import heading, spread
+from runbook_tui.tui.drawing import badge, heading, spread
 from runbook_tui.tui.home import HomeData, IncidentRow, PlaybookRow
 from runbook_tui.tui.safe_app import SafeApp
 from runbook_tui.tui.styling import BAD, CSS, FAINT, GOOD, KEY, MODES, STRONG
@@ -146,10 +146,9 @@ def _line(width: int) -> Content:
 def _entry(entry: IncidentRow | PlaybookRow, chosen: bool, width: int) -> Content:
     mark = ("  ▶ ", KEY) if chosen else "    "
     if isinstance(entry, IncidentRow):
-        badge = (f"▌{entry.mode}▐", MODES.get(entry.mode, MODES["LIVE"])[0])
-        left = row(
-            mark, badge, " ", (foreign(entry.title), STRONG if chosen else ""), (f"  {foreign(entry.id)}", FAINT)
-        )
+        title = (foreign(entry.title), STRONG if chosen else "")
+        mode = badge(entry.mode if entry.mode in MODES else "LIVE")
+        left = row(mark, mode, " ", title, (f"  {foreign(entry.id)}", FAINT))
         right = row((f"{foreign(entry.state)} · since {foreign(entry.since)} ", FAINT))
     else:
         left = row(mark, (f"{foreign(entry.id):<22}", STRONG if chosen else ""), f"  {foreign(entry.title)}")

@@ -109,7 +109,9 @@ class IncidentScreen(Screen[None]):
         width, height = app.size
         head = self.query_one("#head", Block)
         if self.has_class("tiny"):
-            head.show([row(drawing.badge(shown), f" {shown.clock} of {shown.target}"), row("please enlarge (60x16)")])
+            head.show(
+                [row(drawing.badge(shown.mode), f" {shown.clock} of {shown.target}"), row("please enlarge (60x16)")]
+            )
             return
         compact = self.has_class("compact")
         client = app.client

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.segment import Segment
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
@@ -20,6 +21,8 @@ from textual.filter import LineFilter
 from runbook_tui.foundation.text import same_width
 
 _LAST_RESORT = 5.0  # seconds a screen without a terminal gets to end by itself
+
+_PATIENCE = 0.2  # seconds a key may keep the next one waiting
 
 Result = TypeVar("Result")
 
@@ -58,6 +61,27 @@ class SafeApp(App[Result], inherit_bindings=False):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, partial(self._end_by_signal, number))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take keys strictly one after the other.
+
+        Textual hands a key to the focused widget's own queue and goes on. Keys that arrive in a burst over a slow line
+        would then be given to a field that the key before them is about to leave.
+        """
+        await super().on_event(event)
+        if isinstance(event, (events.Key, events.Paste)):
+            await self._handled()
+
+    async def _handled(self) -> None:
+        """Wait until the widget, and everything above it, has dealt with what it was given."""
+        for node in (self.focused or self.screen).ancestors_with_self:
+            done = asyncio.Event()
+            if node is self or not node.call_later(done.set):
+                return
+            try:
+                await asyncio.wait_for(done.wait(), _PATIENCE)
+            except TimeoutError:
+                return
 
     def _end_by_signal(self, number: signal.Signals) -> None:
         """End in order: by default Textual is killed on the spot and leaves the terminal in its own mode."""

@@ -11,7 +11,7 @@ KEY = "bold #6cb6ff"
 # mode -> (style of its badge, style of its borders, border of dialogs, horizontal rule)
 MODES = {
     "LIVE": ("bold #101010 on #ff9f1c", "#ff9f1c", "heavy", "━"),
-    "DRILL": ("bold #ffffff on #2f6fde", "#6c9bff", "double", "═"),
+    "DRILL": ("bold #101010 on #6c9bff", "#6c9bff", "double", "═"),
     "DRY-RUN": ("bold #101010 on #b8c0c8", "#b8c0c8", "dashed", "╍"),
 }
 
@@ -36,7 +36,7 @@ SMALLEST = (60, 16)  # below this only the clock is shown
 # Only what the first paint needs: pages and dialogs bring their own.
 CSS = """
 Screen { background: #14181c; color: #e6e9ec; }
-ModalScreen { background: #14181c 60%; }
+ModalScreen { background: #14181c 40%; }
 #body { height: 1fr; }
 #side { width: 44; height: 1fr; padding: 0 1; }
 #main { width: 1fr; height: 1fr; }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
 from runbook_tui import __version__
 from runbook_tui.cli import wiring
 from runbook_tui.cli.playbook import own_folders
+from runbook_tui.cli.record import JOURNAL, open_record
 from runbook_tui.foundation.clock import clock_text
-from runbook_tui.foundation.errors import InputProblems, RunbookError
+from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.incident.lines import closed_loop
-from runbook_tui.incident.state import IncidentState, fold
+from runbook_tui.incident.state import IncidentState
 from runbook_tui.playbook.loader import list_playbooks, read_playbook
 
 if TYPE_CHECKING:
@@ -30,18 +32,10 @@ def collect(places: Places) -> HomeData:
 
 
 def _states(places: Places) -> list[IncidentState]:
-    from runbook_tui.journal.store import Journal
-
     found: list[IncidentState] = []
-    for folder in places.incidents.iterdir():
-        try:
-            journal = Journal.read(folder / "journal.db")
-        except RunbookError:
-            continue  # `runbook incident verify` says what is wrong with it
-        try:
-            found.append(fold(journal.events()))
-        finally:
-            journal.close()
+    for path in places.incidents.glob(f"*/{JOURNAL}"):
+        with contextlib.suppress(RunbookError):  # `runbook incident verify` says what is wrong with it
+            found.append(open_record(places, path.parent.name).state)
     return sorted((state for state in found if state.incident), key=lambda state: state.opened_at, reverse=True)
 
 
@@ -52,7 +46,7 @@ def _playbooks(states: list[IncidentState]) -> tuple[PlaybookRow, ...]:
     for path in list_playbooks(own_folders()):
         try:
             book = read_playbook(path)
-        except InputProblems:
+        except RunbookError:
             rows.append(PlaybookRow(path.stem, "has mistakes: runbook playbook check", ""))
             continue
         drilled = [one for one in states if one.mode == "drill" and one.title == book.title and one.contained_at]

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runbook_tui.cli import emit, json_option
+from runbook_tui.cli.record import JOURNAL, journal_path, open_record
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 if TYPE_CHECKING:
     from runbook_tui.foundation.places import Places
-    from runbook_tui.incident.events import Event
-    from runbook_tui.incident.state import IncidentState
-    from runbook_tui.playbook.model import Playbook
-
-JOURNAL = "journal.db"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One incident as its journal tells it. `book` is None when the playbook in it cannot be read."""
-
-    events: list[Event]
-    state: IncidentState
-    book: Playbook | None
-    head: tuple[int, str]
 
 
 @click.group(help="The journal: list incidents, show one, add a note, verify the record.")
@@ -214,46 +198,3 @@ def refuse_secret(text: str) -> None:
             f"this looks like it holds {kinds[0]}: nothing was recorded",
             "name the key by its id or its last four characters instead",
         )
-
-
-def journal_path(here: Places, incident: str) -> Path:
-    """Where the incident's journal lies; RunbookError when there is no such incident."""
-    from runbook_tui.foundation.ids import check_name
-
-    path = here.incident(check_name(incident, "the incident")) / JOURNAL
-    if not path.is_file():
-        raise RunbookError(f"there is no incident {incident}", "`runbook incident list` shows them")
-    return path
-
-
-def open_record(here: Places, incident: str) -> Record:
-    """Read an incident's journal and the playbook it was opened with."""
-    from runbook_tui.incident.state import fold
-    from runbook_tui.journal.store import Journal
-
-    journal = Journal.read(journal_path(here, incident))
-    try:
-        head = journal.head()
-        events = [event for event in journal.events() if event.seq <= head[0]]
-    finally:
-        journal.close()
-    try:
-        state = fold(events)
-    except (KeyError, TypeError) as error:
-        hint = "the journal was written by another version, or changed: `runbook incident verify`"
-        raise RunbookError(f"the events of {incident} cannot be read: {error}", hint) from None
-    return Record(events, state, _playbook(events), head)
-
-
-def _playbook(events: list[Event]) -> Playbook | None:
-    from runbook_tui.foundation.errors import InputProblems
-    from runbook_tui.playbook.loader import from_source
-
-    for event in events:
-        if event.kind == "opened":
-            known = event.data.get("playbook") or {}
-            try:
-                return from_source(known["source"], str(known.get("id", "playbook")))
-            except (InputProblems, KeyError):
-                return None  # the report then shows step ids and no targets
-    return None

@@ -178,15 +178,10 @@ def _vault(prepared: Prepared) -> Vault:
 
 def ask_again(places: Places, incident: str, setup: Setup) -> list[Credential]:
     """After a crash a session vault is empty: ask for each secret again and compare its fingerprint."""
-    from runbook_tui.incident.state import fold
-    from runbook_tui.journal.store import Journal
+    from runbook_tui.cli.record import open_record
     from runbook_tui.secrets.fingerprint import fingerprint, state_key
 
-    journal = Journal.read(places.incident(incident) / "journal.db")
-    try:
-        state = fold(journal.events())
-    finally:
-        journal.close()
+    state = open_record(places, incident).state
     key = state_key(places)
     found: list[Credential] = []
     for subject in state.subjects.values():

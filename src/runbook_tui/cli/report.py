@@ -10,7 +10,7 @@ import click
 from runbook_tui.foundation.errors import Exit
 
 if TYPE_CHECKING:
-    from runbook_tui.cli.incident import Record
+    from runbook_tui.cli.record import Record
 
 
 @click.command(help="Export an incident's report. Markdown is the canonical form; csv is the timeline alone.")
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--public", is_flag=True, help="Withhold people, hosts, evidence and sections 8, 9 and 16.")
 def command(incident: str, form: str, output: Path | None, public: bool) -> int:
     """Render the journal; nothing is recorded, the incident stays as it is."""
-    from runbook_tui.cli.incident import open_record
+    from runbook_tui.cli.record import open_record
     from runbook_tui.cli.wiring import places
 
     text = render(open_record(places(), incident), form, public=public)

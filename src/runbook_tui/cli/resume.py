@@ -63,10 +63,6 @@ def _opened(folder: object) -> float:
 
 
 def _closed(places: Places, incident: str) -> bool:
-    from runbook_tui.journal.store import Journal
+    from runbook_tui.cli.record import open_record
 
-    journal = Journal.read(places.incident(incident) / "journal.db")
-    try:
-        return any(event.kind == "closed" for event in journal.events())
-    finally:
-        journal.close()
+    return bool(open_record(places, incident).state.closed)

@@ -25,10 +25,10 @@ from runbook_tui.providers.drafting import (
     placed_secrets,
 )
 from runbook_tui.providers.guards import check_roles
+from runbook_tui.providers.heard import Heard
 from runbook_tui.providers.manifest import Manifest, Operation
 from runbook_tui.providers.pacing import Pacer, demanded
 from runbook_tui.providers.paging import ForeignPage, next_page
-from runbook_tui.providers.reading import Heard
 from runbook_tui.providers.tokens import Tokens
 
 _TRIES = 3  # of a read

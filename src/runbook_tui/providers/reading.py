@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runbook_tui.foundation.clock import iso
 from runbook_tui.foundation.text import plain
-from runbook_tui.net.fault import NetFault
 from runbook_tui.playbook.values import Unresolved, lookup
 from runbook_tui.providers import answers
 from runbook_tui.providers.answers import Parsed, scrub, search
 from runbook_tui.providers.drafting import facts
+from runbook_tui.providers.heard import Heard
 from runbook_tui.providers.results import CallOutcome
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Binding, Credential
 
 if TYPE_CHECKING:
     from runbook_tui.providers.calls import Call
-
-
-@dataclass
-class Heard:
-    """Everything that came back from one call."""
-
-    request: str  # method and address, masked
-    at: datetime
-    pages: list[Parsed] = field(default_factory=list)
-    fault: NetFault | None = None
-    complete: bool = True  # every page of a list was read
-    tries: int = 0
-    seconds: float = 0.0
-
-    @property
-    def last(self) -> Parsed | None:
-        """The latest answer."""
-        return self.pages[-1] if self.pages else None
 
 
 class Lenient(dict[str, Any]):

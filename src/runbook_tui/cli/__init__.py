@@ -113,9 +113,8 @@ def main() -> None:
         prefix = "" if hasattr(error, "problems") else "error: "
         _leave(f"{prefix}{_safe(str(error))}", error.exit_code)
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # click ends with 1 then, which here means a bad finding
-            _leave("", Exit.INCOMPLETE)
-        raise
+        # click ends by itself after completing words, and with 1 when the reader of the output is gone: no finding.
+        sys.exit(Exit.INCOMPLETE if end.code == Exit.BAD else end.code)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
         hint = "nothing recorded is lost; check the disk, the permissions and where the output goes"

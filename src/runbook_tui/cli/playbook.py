@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runbook_tui.cli import emit, json_option
-from runbook_tui.foundation.errors import Exit, InputProblems, RunbookError
+from runbook_tui.foundation.errors import Exit, InputProblems, Problem, RunbookError
+
+if TYPE_CHECKING:
+    from runbook_tui.providers.catalogue import Catalogue
 
 
 @click.group("playbook")
@@ -34,7 +38,7 @@ def list_(as_json: bool) -> int:
     for path in list_playbooks(own_folders()):
         try:
             book = read_playbook(path)
-        except InputProblems:
+        except RunbookError:
             rows.append(
                 {"id": path.stem, "title": "has mistakes: runbook playbook check", "target": 0, "file": str(path)}
             )
@@ -87,29 +91,43 @@ def show(playbook: str, as_json: bool) -> int:
 
 @command.command("check")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-def check(files: tuple[Path, ...]) -> int:
-    """Every mistake in playbook files, with its place and a hint. Without FILES, all playbooks."""
+@json_option
+def check(files: tuple[Path, ...], as_json: bool) -> int:
+    """Every mistake in playbook files, with its place and a hint. Without FILES, all playbooks.
+
+    Exit code: 0 good (warnings are no mistakes), 2 a mistake, or a file that cannot be read.
+    """
+    from dataclasses import asdict
+
     from runbook_tui.cli.wiring import catalogue
+    from runbook_tui.playbook.loader import list_playbooks
+
+    known = catalogue()
+    chosen = files or tuple(list_playbooks(own_folders()))
+    found = {path: _problems(path, known) for path in chosen}
+    problems = [problem for some in found.values() for problem in some]
+    if as_json:
+        emit([asdict(problem) for problem in problems])
+    for path, some in () if as_json else found.items():
+        for line in [str(problem) for problem in some] or [f"{path}: good"]:
+            click.echo(line)
+    return Exit.USAGE if any(problem.level == "error" for problem in problems) else Exit.GOOD
+
+
+def _problems(path: Path, known: Catalogue) -> list[Problem]:
+    """Errors and warnings of one file."""
     from runbook_tui.foundation import shape
     from runbook_tui.foundation.strict_yaml import load_file
     from runbook_tui.playbook.lint import lint
-    from runbook_tui.playbook.loader import list_playbooks
     from runbook_tui.playbook.schema import SCHEMA
 
-    known = catalogue()
-    bad = False
-    for path in files or tuple(list_playbooks(own_folders())):
-        try:
-            document = load_file(path)
-            problems = shape.check(document, SCHEMA) or lint(document, known)
-        except InputProblems as error:
-            problems = error.problems
-        for problem in problems:
-            click.echo(str(problem))
-        bad = bad or any(problem.level == "error" for problem in problems)
-        if not problems:
-            click.echo(f"{path}: good")
-    return Exit.USAGE if bad else Exit.GOOD
+    try:
+        document = load_file(path)
+    except InputProblems as error:
+        return error.problems
+    except RunbookError as error:
+        return [Problem(str(path), 0, 0, error.message, error.hint)]
+    return shape.check(document, SCHEMA) or lint(document, known)
 
 
 @command.command("schema")
@@ -129,18 +147,21 @@ def new(name: str, source: str) -> int:
     import re
 
     from runbook_tui.foundation.files import write_new
-    from runbook_tui.foundation.ids import check_name
-    from runbook_tui.playbook.loader import find_playbook
+    from runbook_tui.playbook.loader import find_playbook, from_source, read_playbook
+    from runbook_tui.playbook.schema import NAME
 
-    check_name(name, "playbook")
+    text = read_playbook(find_playbook(source, own_folders())).source
+    text = re.sub(r"^id:.*$", f"id: {name}", text, count=1, flags=re.MULTILINE)
+    if not re.search(NAME, name) or from_source(text, source).id != name:
+        raise RunbookError(f"a playbook cannot be named {name[:80]!r}", "use lower-case letters, digits, - and _")
     folder = next(iter(own_folders()), Path.cwd())
-    folder.mkdir(parents=True, exist_ok=True)
-    text = find_playbook(source, own_folders()).read_text(encoding="utf-8")
-    text = re.sub(r"^id: .*$", f"id: {name}", text, count=1, flags=re.MULTILINE)
     path = folder / f"{name}.yaml"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         write_new(path, text.encode(), 0o644)
     except FileExistsError:
         raise RunbookError(f"{path} is there already", "choose another name") from None
+    except OSError as error:
+        raise RunbookError(f"cannot write {path}: {error.strerror}", "choose a folder you may write to") from None
     click.echo(str(path))
     return Exit.GOOD

@@ -13,6 +13,7 @@ from runbook_tui.drill.schema import SCHEMA
 from runbook_tui.foundation import shape
 from runbook_tui.foundation.clock import iso, parse_duration
 from runbook_tui.foundation.errors import InputProblems, Problem, RunbookError
+from runbook_tui.foundation.ids import check_name
 from runbook_tui.foundation.places import shipped
 from runbook_tui.foundation.strict_yaml import Document, load_file
 
@@ -122,7 +123,7 @@ def load_scenario(name: str) -> Scenario:
     """
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return read_scenario(Path(name))
-    path = _folder() / f"{name}.yaml"
+    path = _folder() / f"{check_name(name, 'scenario')}.yaml"
     if not path.is_file():
         known = [file.stem for file in sorted(_folder().glob("*.yaml"))]
         close = difflib.get_close_matches(name, known, 1, 0.6)

@@ -106,7 +106,7 @@ def parse_instant(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?", re.ASCII)
 
 
 def parse_duration(text: str) -> float:

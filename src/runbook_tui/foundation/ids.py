@@ -15,8 +15,9 @@ _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no 0/o, 1/i/l: read aloud on a 
 def check_name(text: str, what: str) -> str:
     """`text` if it is a safe name for files, YAML and the screen."""
     if not NAME.fullmatch(text):
+        shown = text if len(text) <= 80 else f"{text[:40]}…"
         raise RunbookError(
-            f"{what} {text!r} is not a valid name",
+            f"{what} {shown!r} is not a valid name",
             "use letters, digits, dot, dash and underscore, at most 80, starting with a letter or digit",
         )
     return text

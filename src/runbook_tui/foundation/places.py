@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import make_private_dir
+from runbook_tui.foundation.ids import check_name
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Places:
             raise RunbookError(f"cannot make {folder}: {error.strerror}", hint) from None
 
     def incident(self, incident: str) -> Path:
-        return self.incidents / incident
+        """The folder of one incident, there or not; RunbookError when that is no name (`../x`)."""
+        return self.incidents / check_name(incident, "incident")
 
 
 def shipped(*parts: str) -> Path:

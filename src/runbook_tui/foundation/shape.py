@@ -1,8 +1,8 @@
 """Checks loaded YAML against a JSON Schema and says where each mistake stands.
 
 The subset of JSON Schema 2020-12 that our own schemas use: type, enum, const, pattern, properties, required,
-additionalProperties, minProperties, maxProperties, items, minItems, $ref into $defs, description. One schema serves
-the loader's messages and the file that editors complete from.
+additionalProperties, minProperties, maxProperties, items, minItems, minimum, maximum, $ref into $defs, description. One
+schema serves the loader's messages and the file that editors complete from.
 """
 
 from __future__ import annotations
@@ -38,6 +38,16 @@ _WORDS = {
 }
 
 
+_FIXES = {
+    "object": "write `name: value` lines",
+    "array": "write it like [one, two]",
+    "string": "put it in quotes",
+    "integer": "write it like 3",
+    "number": "write it like 1.5",
+    "boolean": "write true or false",
+}
+
+
 def check(document: Document, schema: Schema) -> list[Problem]:
     """Every mistake in the document, in file order."""
     return list(_check(document, document.data, (), schema, schema))
@@ -51,10 +61,12 @@ def _check(document: Document, value: Any, path: _Place, schema: Schema, root: S
     kinds = [allowed] if isinstance(allowed, str) else list(allowed or [])
     if kinds and not any(_is(value, kind) for kind in kinds):
         expected = " or ".join(_WORDS[kind] for kind in kinds)
-        yield document.problem(path, f"{_name(path)} must be {expected}, not {_WORDS[_kind(value)]}", hint)
+        yield document.problem(
+            path, f"{_name(path)} must be {expected}, not {_WORDS[_kind(value)]}", hint or _FIXES.get(kinds[0], "")
+        )
         return
     if "const" in schema and value != schema["const"]:
-        yield document.problem(path, f"{_name(path)} must be {schema['const']!r}", hint)
+        yield document.problem(path, f"{_name(path)} must be {schema['const']!r}", hint or f"write {schema['const']}")
     if "enum" in schema and value not in schema["enum"]:
         options = ", ".join(map(str, schema["enum"]))
         yield document.problem(
@@ -62,11 +74,13 @@ def _check(document: Document, value: Any, path: _Place, schema: Schema, root: S
         )
     if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
         yield document.problem(path, f"{_name(path)} cannot be {value!r}", hint or f"it must match {schema['pattern']}")
+    if isinstance(value, int | float) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        yield document.problem(path, f"{_name(path)} cannot be {value}", hint)
     if isinstance(value, dict):
         yield from _check_object(document, value, path, schema, root)
     if isinstance(value, list):
         if len(value) < schema.get("minItems", 0):
-            yield document.problem(path, f"{_name(path)} needs at least {schema['minItems']} entry", hint)
+            yield document.problem(path, f"{_name(path)} needs {schema['minItems']} or more entries", hint or "add one")
         for index, item in enumerate(value):
             yield from _check(document, item, (*path, index), schema.get("items", {}), root)
 
@@ -74,14 +88,14 @@ def _check(document: Document, value: Any, path: _Place, schema: Schema, root: S
 def _check_object(
     document: Document, value: dict[str, Any], path: _Place, schema: Schema, root: Schema
 ) -> Iterator[Problem]:
-    properties = schema.get("properties", {})
+    properties, hint = schema.get("properties", {}), str(schema.get("description", ""))
     others = schema.get("additionalProperties", True)
     for key in schema.get("required", ()):
         if key not in value:
-            hint = str(properties.get(key, {}).get("description", ""))
-            yield document.problem(path, f"{_name(path)} needs `{key}`", hint)
+            wanted = str(properties.get(key, {}).get("description", ""))
+            yield document.problem(path, f"{_name(path)} needs `{key}`", wanted or f"add `{key}: …`")
     if len(value) < schema.get("minProperties", 0) or len(value) > schema.get("maxProperties", len(value)):
-        yield document.problem(path, f"{_name(path)} has {len(value)} entries", str(schema.get("description", "")))
+        yield document.problem(path, f"{_name(path)} has {len(value)} entries", hint or _limits(schema))
     for key, item in value.items():
         if key in properties:
             yield from _check(document, item, (*path, key), properties[key], root)
@@ -92,6 +106,11 @@ def _check_object(
             )
         elif isinstance(others, Mapping):
             yield from _check(document, item, (*path, key), others, root)
+
+
+def _limits(schema: Schema) -> str:
+    most = schema.get("maxProperties")
+    return f"{schema.get('minProperties', 0)} to {most}" if most else f"at least {schema.get('minProperties', 0)}"
 
 
 def _near(word: Any, options: list[Any]) -> str:

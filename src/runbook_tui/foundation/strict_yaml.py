@@ -15,10 +15,12 @@ from typing import Any
 import yaml
 
 from runbook_tui.foundation.errors import InputProblems, Problem, RunbookError
+from runbook_tui.foundation.text import one_line
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_NODES = 50_000
+_YAML_HINT = "check the quotes, brackets and spaces on this line and the one before"
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?")  # `010` and `1e5` stay text: ids look like that
@@ -53,7 +55,8 @@ def load_file(path: Path) -> Document:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RunbookError(f"cannot read {path}: {error.strerror}") from None
+        shown = one_line(str(path))
+        raise RunbookError(f"cannot read {shown}: {error.strerror}", "check the path and its permissions") from None
     return load(content, str(path))
 
 
@@ -66,7 +69,7 @@ def load(content: bytes | str, file: str = "<text>") -> Document:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InputProblems([Problem(file, line, 1, "the file is not UTF-8 text")]) from None
+        raise InputProblems([Problem(file, line, 1, "the file is not UTF-8 text", "save it as UTF-8")]) from None
     found = _FORBIDDEN.search(text)
     if found:
         line = text.count("\n", 0, found.start()) + 1
@@ -89,7 +92,7 @@ class _Builder:
             self._expect(yaml.StreamStartEvent)
             event = self._next()
             if isinstance(event, yaml.StreamEndEvent):
-                raise self._refuse(event, "the file is empty")
+                raise self._refuse(event, "the file is empty", "write `name: value` lines")
             self.document.data = self._node(self._next(), (), 0)
             self._expect(yaml.DocumentEndEvent)
             event = self._next()
@@ -99,7 +102,9 @@ class _Builder:
             mark: Any = getattr(error, "problem_mark", None)
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             what = getattr(error, "problem", None) or "the text is not YAML"
-            raise InputProblems([Problem(self.document.file, line, column, f"not valid YAML: {what}")]) from None
+            raise InputProblems(
+                [Problem(self.document.file, line, column, f"not valid YAML: {what}", _YAML_HINT)]
+            ) from None
         return self.document
 
     def _next(self) -> Any:
@@ -108,7 +113,7 @@ class _Builder:
     def _expect(self, kind: type) -> None:
         event = self._next()
         if not isinstance(event, kind):
-            raise self._refuse(event, "the file is empty")
+            raise self._refuse(event, "the file is empty", "write `name: value` lines")
 
     def _refuse(self, event: Any, message: str, hint: str = "") -> InputProblems:
         mark = event.start_mark
@@ -117,9 +122,9 @@ class _Builder:
     def _node(self, event: Any, path: Path_, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise self._refuse(event, f"more than {MAX_NODES} values in one file")
+            raise self._refuse(event, f"more than {MAX_NODES} values in one file", "split it")
         if depth > MAX_DEPTH:
-            raise self._refuse(event, f"nested deeper than {MAX_DEPTH} levels")
+            raise self._refuse(event, f"nested deeper than {MAX_DEPTH} levels", "write it flatter")
         if isinstance(event, yaml.AliasEvent):
             raise self._refuse(event, "aliases (`*name`) are not allowed", "write the value out")
         if event.anchor is not None:
@@ -144,7 +149,7 @@ class _Builder:
         entries: dict[str, Any] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag not in (None, "!"):
-                raise self._refuse(event, "a key must be plain text")
+                raise self._refuse(event, "a key must be plain text", "write `name: value`")
             key = event.value
             if key == "<<":
                 raise self._refuse(event, "merge keys (`<<`) are not allowed", "write the entries out")

@@ -6,7 +6,7 @@ No expression language: nothing to inject into, nothing that can loop.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from runbook_tui.playbook.values import Unresolved, lookup
@@ -38,9 +38,29 @@ def problem(condition: Any) -> str | None:
         return "a condition needs `path`, such as facts.used (without $)"
     if len(tests) != 1 or tests[0] not in TESTS:
         return f"a condition needs exactly one of {', '.join(sorted(TESTS))}"
-    if tests[0] == "in" and not isinstance(condition["in"], list):
+    return _misfit(tests[0], condition[tests[0]])
+
+
+def _misfit(test: str, expected: Any) -> str | None:
+    """Why a test cannot take that value, or None."""
+    if test == "in" and not isinstance(expected, list):
         return "`in` takes a list"
+    if test == "exists" and not isinstance(expected, bool):
+        return "`exists` takes true or false"
+    if test == "starts" and not isinstance(expected, str):
+        return "`starts` takes a text"
+    if test in _NUMERIC and not _is_number(expected):
+        return f"`{test}` takes a number"
     return None
+
+
+def paths(condition: Any) -> Iterator[str]:
+    """Every path that a condition looks at."""
+    if isinstance(condition, Mapping):
+        if isinstance(condition.get("path"), str):
+            yield condition["path"]
+        for part in (*condition.get("all", ()), *condition.get("any", ()), condition.get("not")):
+            yield from paths(part)
 
 
 def holds(condition: Mapping[str, Any] | None, scope: Mapping[str, Any]) -> bool:
@@ -66,14 +86,26 @@ def _test(test: str, value: Any, expected: Any) -> bool:
     if test == "exists":
         return (value is not None) is bool(expected)
     if test in ("eq", "ne"):
-        # Same type only: "200" is not 200, and True is not 1.
-        same = type(value) is type(expected) and bool(value == expected)
-        return same if test == "eq" else not same
+        return _same(value, expected) is (test == "eq")
     if test == "in":
-        return any(_test("eq", value, option) for option in expected)
+        return any(_same(value, option) for option in expected)
     if test == "contains":
-        return isinstance(value, str | list | tuple | Mapping) and expected in value
+        if isinstance(value, list | tuple):
+            return any(_same(part, expected) for part in value)
+        return isinstance(value, str | Mapping) and isinstance(expected, str) and expected in value
     if test == "starts":
-        return isinstance(value, str) and value.startswith(str(expected))
-    numbers = all(isinstance(side, int | float) and not isinstance(side, bool) for side in (value, expected))
-    return numbers and _NUMERIC[test](value, expected)
+        return isinstance(value, str) and value.startswith(expected)
+    return _is_number(value) and _NUMERIC[test](value, expected)
+
+
+def _same(value: Any, expected: Any) -> bool:
+    """Equal and of the same type, all the way down: "200" is not 200, and True is not 1."""
+    if isinstance(value, Mapping) and isinstance(expected, Mapping):
+        return value.keys() == expected.keys() and all(_same(value[key], expected[key]) for key in value)
+    if isinstance(value, list | tuple) and isinstance(expected, list | tuple):
+        return len(value) == len(expected) and all(map(_same, value, expected))
+    return type(value) is type(expected) and bool(value == expected)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

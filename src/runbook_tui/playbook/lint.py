@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from runbook_tui.foundation.errors import Problem
 from runbook_tui.foundation.strict_yaml import Document
-from runbook_tui.playbook import conditions, values
+from runbook_tui.playbook import conditions
+from runbook_tui.playbook.names import check_names, near, strings
 from runbook_tui.playbook.schema import ACTIONS
 from runbook_tui.secrets.patterns import looks_secret
 
@@ -15,8 +16,8 @@ from runbook_tui.secrets.patterns import looks_secret
 CHANGES = frozenset({"create", "rotate", "disable", "restore", "revoke", "offboard"})
 # Those that end the old credential: capture must come first, since they destroy evidence.
 ENDS = frozenset({"rotate", "disable", "revoke", "offboard"})
-# Names every scope has besides the playbook's inputs.
-BUILT_IN = frozenset({"facts", "steps", "order", "each", "incident", "mode"})
+# What only a call has; elsewhere it would be passed over in silence.
+OF_A_CALL = ("record", "store", "confirm", "undo")
 
 Path = tuple[str | int, ...]
 
@@ -37,7 +38,7 @@ def lint(document: Document, catalogue: Catalogue | None = None) -> list[Problem
         _actions,
         _verifications,
         _capture_first,
-        _references,
+        check_names,
         _literal_secrets,
         _targets,
     ]
@@ -60,7 +61,9 @@ def _ids_and_needs(document: Document) -> Iterator[Problem]:
             yield document.problem((*path, "id"), f"the step id {step['id']!r} is used twice", "ids are unique")
         for index, need in enumerate(step.get("needs", ())):
             if need not in ids:
-                yield document.problem((*path, "needs", index), f"`needs` names an unknown step {need!r}")
+                yield document.problem(
+                    (*path, "needs", index), f"`needs` names an unknown step {need!r}", near(need, ids)
+                )
             elif need not in seen:
                 yield document.problem(
                     (*path, "needs", index), f"the step {need!r} comes later than {step['id']!r}", "a need comes before"
@@ -74,12 +77,16 @@ def _orders(document: Document) -> Iterator[Problem]:
     for order, names in orders.items():
         for index, name in enumerate(names):
             if name not in steps:
-                yield document.problem(("orders", order, index), f"the order {order} names an unknown step {name!r}")
+                yield document.problem(
+                    ("orders", order, index), f"the order {order} names an unknown step {name!r}", near(name, steps)
+                )
                 continue
             late = [need for need in steps[name].get("needs", ()) if need in names[index + 1 :]]
             if late or name in names[:index]:
                 why = f"{name!r} needs {late[0]!r}, which comes later" if late else f"{name!r} stands here twice"
-                yield document.problem(("orders", order, index), f"the order {order} cannot run: {why}")
+                yield document.problem(
+                    ("orders", order, index), f"the order {order} cannot run: {why}", "move or remove it"
+                )
     if orders and not any("decide" in step for _, step in _steps(document)):
         yield document.problem(("orders",), "no step decides the order", "add a step with `decide: order`")
 
@@ -97,12 +104,17 @@ def _actions(document: Document) -> Iterator[Problem]:
                 path, f"the step {step['id']!r} does nothing", f"give it one of {options}, or verify"
             )
         if "when" in step and (why := conditions.problem(step["when"])):
-            yield document.problem((*path, "when"), f"`when` is not a condition: {why}")
-        if "retry" in step and not 1 <= step["retry"]["times"] <= 100:
-            yield document.problem((*path, "retry"), "a retry needs a count from 1 to 100", "`times: 3`")
+            yield document.problem(
+                (*path, "when"), f"`when` is not a condition: {why}", "such as {path: mode, eq: live}"
+            )
+        for name in OF_A_CALL if "call" not in step else ():
+            if name in step:
+                yield document.problem((*path, name), f"`{name}` goes with `call` only", "remove it, or call something")
         for name, field in step.get("ask", {}).items():
             if field.get("type") == "choice" and "options" not in field:
-                yield document.problem((*path, "ask", name), f"the choice {name!r} has no options")
+                yield document.problem(
+                    (*path, "ask", name), f"the choice {name!r} has no options", "add `options: [one, two]`"
+                )
 
 
 def _verifications(document: Document) -> Iterator[Problem]:
@@ -116,7 +128,9 @@ def _verifications(document: Document) -> Iterator[Problem]:
             continue
         targets = [key for key in ("credential", "account", "consumers") if key in verify]
         if len(targets) != 1:
-            yield document.problem((*path, "verify"), "verify needs exactly one of credential, account, consumers")
+            yield document.problem(
+                (*path, "verify"), "verify needs exactly one of credential, account, consumers", "split it"
+            )
             continue
         words = {"credential": ("dead", "alive"), "account": ("gone",), "consumers": ("used",)}[targets[0]]
         if verify["is"] not in words:
@@ -126,7 +140,8 @@ def _verifications(document: Document) -> Iterator[Problem]:
         if targets[0] == "credential":
             wanted = ".old" if verify["is"] == "dead" else ".new"
             if not verify["credential"].endswith(wanted):
-                yield document.problem((*path, "verify", "credential"), f"`{verify['is']}` is asked of $NAME{wanted}")
+                message = f"`{verify['is']}` is asked of $NAME{wanted}"
+                yield document.problem((*path, "verify", "credential"), message, f"such as $leaked{wanted}")
 
 
 def _proven_later(document: Document, step: dict[str, Any]) -> bool:
@@ -158,40 +173,8 @@ def _all_needs(document: Document, step: dict[str, Any]) -> set[str]:
     return seen
 
 
-def _references(document: Document) -> Iterator[Problem]:
-    names = BUILT_IN | set(document.data.get("inputs", {}))
-    for path, step in _steps(document):
-        for key, part in step.items():
-            if key in ("title", "why", "expect", "note"):
-                for reference in values.references(part):
-                    if reference.split(".")[0] not in names:
-                        yield document.problem((*path, key), f"${reference} refers to nothing", _known(names))
-                if (mistake := values.mistakes(part)) is not None:
-                    yield document.problem((*path, key), mistake)
-            elif key in ("call", "scan", "webhook", "rollout", "run", "store", "for_each", "verify"):
-                for reference in values.references(part):
-                    if reference.split(".")[0] not in names:
-                        yield document.problem((*path, key), f"${reference} refers to nothing", _known(names))
-        if "$each" in str(step.get("call", {})) and "for_each" not in step:
-            yield document.problem((*path, "call"), "$each stands in a step without for_each")
-
-
-def _known(names: Collection[str]) -> str:
-    return "known: " + ", ".join(f"${name}" for name in sorted(names))
-
-
 def _literal_secrets(document: Document) -> Iterator[Problem]:
-    def walk(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-        if isinstance(value, str):
-            yield path, value
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                yield from walk(part, (*path, key))
-        elif isinstance(value, list):
-            for index, part in enumerate(value):
-                yield from walk(part, (*path, index))
-
-    for path, text in walk(document.data, ()):
+    for path, text in strings(document.data):
         if looks_secret(text):
             yield document.problem(
                 path, "this looks like a secret", "secrets live in the vault; name the credential instead"
@@ -212,12 +195,10 @@ def _targets(document: Document) -> Iterator[Problem]:
 
 
 def _operations(document: Document, catalogue: Catalogue) -> Iterator[Problem]:
-    known = sorted(catalogue.operation_names())
+    known = catalogue.operation_names()
     for path, step in _steps(document):
-        operation = step.get("call", {}).get("operation")
-        if operation and operation not in known:
-            yield document.problem(
-                (*path, "call", "operation"),
-                f"no provider knows the operation {operation!r}",
-                f"known: {', '.join(known)}",
-            )
+        named = {("call", "operation"): step.get("call", {}).get("operation"), ("undo",): step.get("undo")}
+        for place, operation in named.items():
+            if operation and operation not in known:
+                message = f"no provider knows the operation {operation!r}"
+                yield document.problem((*path, *place), message, near(operation, known))

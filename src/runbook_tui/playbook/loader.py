@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from runbook_tui.foundation import shape
 from runbook_tui.foundation.clock import parse_duration
 from runbook_tui.foundation.errors import InputProblems, RunbookError
+from runbook_tui.foundation.ids import check_name
 from runbook_tui.foundation.places import shipped
 from runbook_tui.foundation.strict_yaml import Document, load, load_file
 from runbook_tui.playbook.lint import Catalogue, lint
@@ -39,16 +41,16 @@ def from_source(source: str, name: str) -> Playbook:
 def find_playbook(name: str, folders: list[Path]) -> Path:
     """A playbook by path or by id: own folders first, then the shipped ones."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
-        path = Path(name)
-        if path.is_file():
-            return path
-        raise RunbookError(f"there is no playbook file {name}")
+        return Path(name)
+    check_name(name, "playbook")
     for folder in [*folders, shipped("playbooks")]:
         path = folder / f"{name}.yaml"
         if path.is_file():
             return path
-    known = ", ".join(sorted(path.stem for path in list_playbooks(folders)))
-    raise RunbookError(f"there is no playbook {name!r}", f"known: {known}; `runbook playbook list` shows them")
+    known = sorted(path.stem for path in list_playbooks(folders))
+    close = difflib.get_close_matches(name, known, 1, 0.6)
+    near = f"did you mean {close[0]}? " if close else ""
+    raise RunbookError(f"there is no playbook {name!r}", f"{near}known: {', '.join(known)}; a file ends in .yaml")
 
 
 def list_playbooks(folders: list[Path]) -> list[Path]:

@@ -21,15 +21,22 @@ ORDERS = ("contain_first", "replace_first", "staged", "receiver_first")
 ACTIONS = ("call", "scan", "webhook", "rollout", "manual", "ask", "note", "wait", "run", "decide", "report")
 INPUT_TYPES = ("credential", "consumer", "endpoint", "person", "path", "text", "choice", "time")
 
-_NAME = {"type": "string", "pattern": r"^[a-z][a-z0-9_-]{0,39}$", "description": "lower-case letters, digits, - and _"}
+# In Python `$` also matches before a last line break; the look-ahead makes it mean the end, as it does in editors.
+_END = r"$(?!\n)"
+NAME = f"^[a-z][a-z0-9_-]{{0,39}}{_END}"
+_NAME = {"type": "string", "pattern": NAME, "description": "lower-case letters, digits, - and _"}
 _TEXT = {"type": "string"}
 _DURATION = {
     "type": "string",
-    "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$",
+    "pattern": rf"^(?=.)([0-9]{{1,6}}d)?([0-9]{{1,6}}h)?([0-9]{{1,6}}m)?([0-9]{{1,6}}(\.[0-9]{{1,3}})?s)?{_END}",
     "description": "such as 45s, 5m or 1h30m",
 }
 _NAMES = {"type": "array", "items": _NAME}
-_REFERENCE = {"type": "string", "pattern": r"^\$[A-Za-z_]", "description": "a reference such as $leaked"}
+_REFERENCE = {
+    "type": "string",
+    "pattern": rf"^\$[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*{_END}",
+    "description": "a reference such as $leaked",
+}
 _CONDITION = {
     "type": "object",
     "description": "such as {path: leaked.can.disable, exists: true}, {all: […]}, {not: {…}}",
@@ -99,7 +106,11 @@ _STEP = _object(
         "verify": {"$ref": "#/$defs/verify"},
         "confirm": {"type": "string", "enum": ["none", "typed"]},
         "target": {**_DURATION, "description": "how long this step may take, such as 45s"},
-        "retry": _object({"times": {"type": "integer"}, "every": _DURATION}, ("times", "every")),
+        "retry": _object(
+            {"times": {"type": "integer", "minimum": 1, "maximum": 100}, "every": _DURATION},
+            ("times", "every"),
+            description="a retry needs a count from 1 to 100 and a pause: {times: 3, every: 10s}",
+        ),
         "undo": {**_NAME, "description": "the operation that takes it back"},
     },
     ("id", "phase", "title"),

@@ -17,7 +17,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One provider call. The reply: {result, status, reason, outputs, evidence, already, new, learned}.
+    """One provider call. The reply: {result, status, reason, outputs, evidence, already, new, learned, note}.
 
     With `op`, the performer records `sending` for it before the first request byte leaves.
     `store` names the slot whose new secret the call makes: it is stored and read back before the reply.
@@ -42,8 +42,9 @@ class Keep:
 class Probe:
     """Ask the provider whether a credential works, or an account is gone.
 
-    The reply: {state, proof, reason, evidence, wait, settle}: `wait` is the seconds until the provider's rate limit
-    allows it (then nothing was asked), `settle` the provider's worst delay before a change shows.
+    The reply: {state, proof, reason, evidence, wait, settle, final}: `wait` is the seconds until the provider's rate
+    limit allows it (then nothing was asked), `settle` the provider's worst delay before a change shows, `final` whether
+    asking again cannot tell more.
     """
 
     slot: str

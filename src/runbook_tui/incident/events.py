@@ -36,14 +36,14 @@ KINDS: dict[str, str] = {
     "step_waiting": "step, until, reason",
     "step_skipped": "step, reason",
     "step_reopened": "step, reason",
-    "recorded": "step, item, values",
+    "recorded": "step, item, subject (slot that was asked about), values",
     # changing calls
     "intent": "op, step, item, operation, subject, what (one sentence), request (masked)",
     "sending": "op",
     "outcome": "op, result: done | rejected | not_sent | unknown, status, reason, already, evidence",
     "cleared": "op, as: done | not_done, by: proof | operator, reason",
     # credentials, consumers, accounts
-    "new_credential": "slot, name, key_id, fingerprint, mask, stored_in",
+    "new_credential": "slot, op (that made it), name, key_id, fingerprint, mask, stored_in",
     "verification": "step, slot, side: old | new, verdict: dead | alive | undetermined, proof, reason, evidence",
     "consumer_state": "consumer, stage: stored | loaded | used | failed, proof, reason, evidence",
     "attested": "slot, side, by, what: a named person says so",

@@ -40,6 +40,7 @@ class Subject:
     new_key_id: str = ""
     new_mask: str = ""
     new_fingerprint: str = ""
+    new_at: str = ""  # when it was stored
     new_op: str = ""  # the attempt that made the new one; "" when it was pasted
     new_asked: str = ""  # when we last called the provider with the new one: a use that was ours
 

@@ -12,13 +12,14 @@ from typing import Any
 
 from runbook_tui.foundation.clock import iso, parse_duration, parse_instant
 from runbook_tui.incident import effects as do
+from runbook_tui.incident.anchors import OURS_WITHIN, with_ours
 from runbook_tui.incident.order import advise, usable
 from runbook_tui.incident.plan import items, scope
 from runbook_tui.incident.prompts import is_manual, subject_of
-from runbook_tui.incident.proof import account_proof, consumer_proof, credential_proof
-from runbook_tui.incident.state import IncidentState, Subject
+from runbook_tui.incident.proof import account_proof, consumer_proof, credential_proof, settle_accounts
+from runbook_tui.incident.state import IncidentState, Subject, old_is_closed
 from runbook_tui.playbook.lint import CHANGES
-from runbook_tui.playbook.model import Playbook, Step
+from runbook_tui.playbook.model import Playbook, Step, Verify
 from runbook_tui.playbook.values import Unresolved, resolve
 
 Procedure = Generator[do.Effect, Any, None]
@@ -34,15 +35,21 @@ def run_step(book: Playbook, state: IncidentState, step: Step, answers: Answers,
         "step_started", {"step": step.id, "answers": shown, "attempt": state.step(step.id).attempts + 1}
     )
     status, reason = "done", ""
+    batch = step.verify if step.verify and step.verify.wanted == "gone" else None
     if any(op.step == step.id for op in state.unknown_operations()):
         status, reason = "unknown", "its outcome is unknown: only proven, not sent again"
-    elif step.action and not state.step(step.id).acted:
+        if batch:
+            status, reason = yield from settle_accounts(step, batch)
+            state = yield do.Look()
+    if status == "done" and step.action and not state.step(step.id).acted:
         status, reason = yield from _ACTIONS[step.action](_Context(book, state, step, answers, by))
         if status == "done" and step.verify:
             yield do.Record("step_acted", {"step": step.id, "reason": reason})
-    if status in ("done", "unknown") and step.verify:
-        action_status, action_reason = status, reason
-        status, reason = yield from _verify(step, action_status)
+        elif status == "unknown" and batch:
+            status, reason = yield from _settled_batch(step, batch, reason)
+    if step.verify and (status == "done" or (status == "unknown" and not batch)):
+        action_reason = reason
+        status, reason = yield from _verify(step)
         reason = reason or action_reason
     if status == "waiting":
         return
@@ -50,6 +57,14 @@ def run_step(book: Playbook, state: IncidentState, step: Step, answers: Answers,
         yield do.Record("step_done", {"step": step.id, "reason": reason})
     else:
         yield do.Record("step_failed", {"step": step.id, "status": status, "reason": reason, "manual": []})
+
+
+def _settled_batch(step: Step, verify: Verify, reason: str) -> Ended:
+    """One call of a batch got no answer: look at that one, and leave the rest to the next run."""
+    status, found = yield from settle_accounts(step, verify)
+    if status == "done":
+        return "failed", f"{reason}; the provider now shows what became of it: run the step again for the rest"
+    return status, found
 
 
 class _Context:
@@ -72,13 +87,18 @@ def recover(state: IncidentState, why: str = "the program ended") -> Iterator[do
     for op in state.operations.values():
         if op.status == "intent":
             yield do.Record("outcome", {"op": op.op, "result": "not_sent", "reason": f"{why} before anything was sent"})
+        elif op.status == "sending" and any(subject.new_op == op.op for subject in state.subjects.values()):
+            yield do.Record("outcome", {"op": op.op, "result": "done", "reason": "the new secret it made is stored"})
         elif op.status == "sending":
             yield do.Record(
                 "outcome", {"op": op.op, "result": "unknown", "reason": f"{why} while the call was under way"}
             )
     for name, step in state.steps.items():
         if step.status == "running":
-            sent = any(op.step == name and op.status in ("sending", "unknown") for op in state.operations.values())
+            sent = any(
+                op.step == name and op.status in ("sending", "unknown") and not op.cleared
+                for op in state.operations.values()
+            )
             status = "unknown" if sent else "failed"
             yield do.Record("step_failed", {"step": name, "status": status, "reason": why, "manual": []})
 
@@ -100,6 +120,10 @@ def _call(context: _Context) -> Ended:
             return "failed", f"{step.spec['on']} is not known"
         if is_manual(step, state) and not item:
             status, reason = yield from _manual_call(context, subject)
+        elif item and subject.can.get(step.spec["operation"]) != "api":
+            if old_is_closed(subject):
+                continue
+            status, reason = "failed", "the provider has no call for it here: do it by hand, then attest it"
         else:
             status, reason = yield from _api_call(context, subject, item, entry)
         if status != "done":
@@ -125,9 +149,10 @@ def _api_call(context: _Context, subject: Subject, item: str, entry: Any) -> End
     )
     reply = yield do.Call(subject.slot, operation, args, op, step.store)
     outcome = {key: reply.get(key) for key in ("result", "status", "reason", "already", "evidence")}
-    yield do.Record("outcome", {"op": op, **outcome})
     if reply.get("new"):
-        yield do.Record("new_credential", {"slot": step.store, **reply["new"]})
+        # Before the outcome: an attempt that is known to be done has never lost what it made.
+        yield do.Record("new_credential", {"slot": step.store, "op": op, **reply["new"]})
+    yield do.Record("outcome", {"op": op, **outcome})
     return _ended(reply)
 
 
@@ -142,13 +167,31 @@ def _read(context: _Context, subject: Subject, operation: str, args: Mapping[str
         yield do.Record("learned", {"slot": subject.slot, **reply["learned"]})
     outputs = reply["outputs"]
     if operation == "audit":
-        entries = outputs.get("items", [])
-        audit = {"step": step.id, "since": args.get("since", ""), "until": asked_at, "items": entries}
-        yield do.Record("audit", {**audit, "count": outputs.get("count", len(entries)), "evidence": reply["evidence"]})
-        return "done", f"{outputs.get('count', len(entries))} entries"
+        return (yield from _audit(context, subject, args, reply, asked_at))
     values = {name: outputs[name] for name in step.record if outputs.get(name) is not None} if step.record else outputs
-    yield do.Record("recorded", {"step": step.id, "item": item, "values": {**values, "evidence": reply["evidence"]}})
+    recorded = {"step": step.id, "item": item, "subject": subject.slot}
+    yield do.Record("recorded", {**recorded, "values": {**values, "evidence": reply["evidence"]}})
     return "done", ""
+
+
+def _audit(
+    context: _Context, subject: Subject, args: Mapping[str, Any], reply: Mapping[str, Any], asked_at: str
+) -> Ended:
+    """The provider's log: the entries at the time of our own calls are ours, the others are for a person to judge."""
+    outputs = reply["outputs"]
+    answered_at = yield do.Now()
+    calls = (*context.state.own_calls.get(subject.slot, ()), (asked_at, answered_at))
+    entries, ours = with_ours(outputs.get("items", []), calls)
+    count = outputs.get("count", len(entries))
+    limits = [str(reply.get("note") or "")]
+    if outputs.get("complete") is False:
+        limits.append("The list is not complete.")
+    if ours:
+        limits.append(f"An entry within {OURS_WITHIN:g} s of a call of ours counts as ours.")
+    audit = {"step": context.step.id, "since": args.get("since", ""), "until": asked_at, "items": entries}
+    more = {"count": count, "ours": ours, "limits": " ".join(filter(None, limits)), "evidence": reply["evidence"]}
+    yield do.Record("audit", {**audit, **more})
+    return "done", f"{count} entries" + (f", {ours} of them ours" if ours else "")
 
 
 def _manual_call(context: _Context, subject: Subject) -> Ended:
@@ -162,8 +205,8 @@ def _manual_call(context: _Context, subject: Subject) -> Ended:
     yield do.Record(
         "recorded", {"step": step.id, "item": "", "values": {"seen": answers["seen"], "operation": operation}}
     )
-    if operation in ("revoke", "disable") and "verify" not in subject.can:
-        # No vendor proof exists: a named person says so, and the grade stays `attested`.
+    if operation in ("revoke", "disable") and subject.can.get("verify") != "api":
+        # No vendor proof can be had here: a named person says so, and the grade stays `attested`.
         yield do.Record("attested", {"slot": subject.slot, "side": "old", "by": context.by, "what": answers["seen"]})
     return "done", f"{context.by} saw: {answers['seen']}"
 
@@ -190,7 +233,14 @@ def _rollout(context: _Context) -> Ended:
         what = f"give the new secret to {consumer.title}"
         yield do.Record(
             "intent",
-            {"op": op, "step": context.step.id, "item": "", "operation": "rollout", "subject": slot, "what": what},
+            {
+                "op": op,
+                "step": context.step.id,
+                "item": consumer.id,
+                "operation": "rollout",
+                "subject": slot,
+                "what": what,
+            },
         )
         reply = yield do.Deploy(consumer.id, slot, op)
         outcome = {key: reply.get(key) for key in ("result", "status", "reason", "evidence")}
@@ -267,10 +317,11 @@ def _note(context: _Context) -> Ended:
 
 
 def _wait(context: _Context) -> Ended:
-    now = yield do.Now()
-    if context.state.step(context.step.id).attempts > 1:
+    now = parse_instant((yield do.Now()))
+    begun = context.state.step(context.step.id).until
+    if begun and now >= parse_instant(begun):
         return "done", "the wait is over"
-    until = parse_instant(now) + timedelta(seconds=parse_duration(context.step.spec["for"]))
+    until = parse_instant(begun) if begun else now + timedelta(seconds=parse_duration(context.step.spec["for"]))
     yield do.Record(
         "step_waiting", {"step": context.step.id, "until": iso(until), "reason": context.step.spec["reason"]}
     )
@@ -298,11 +349,11 @@ _ACTIONS: dict[str, Callable[[_Context], Ended]] = {
 }
 
 
-def _verify(step: Step, action_status: str) -> Ended:
+def _verify(step: Step) -> Ended:
     """The proof of a step: dispatches on what is proven."""
     assert step.verify is not None
     if step.verify.slot:
-        return (yield from credential_proof(step, step.verify, action_status))
+        return (yield from credential_proof(step, step.verify))
     if step.verify.wanted == "gone":
         return (yield from account_proof(step, step.verify))
     return (yield from consumer_proof(step, step.verify))

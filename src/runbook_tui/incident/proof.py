@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.incident import effects as do
-from runbook_tui.incident.state import IncidentState
+from runbook_tui.incident.state import Consumer, IncidentState, Operation, Subject, old_is_closed
 from runbook_tui.playbook.model import Step, Verify
 
 Ended = Generator[do.Effect, Any, tuple[str, str]]
@@ -19,79 +19,122 @@ _LONGEST_PAUSE = 20.0
 _MOST_LOOKS = 12
 # A longer rate-limit wait lets the operator go on with another step.
 _SHORT_WAIT = 5.0
+# So many looks in a row, all after the settle time, have to see it alive before an unknown call counts as not done.
+_LOOKS_NOT_DONE = 2
+_STAGES = ("failed", "pending", "stored", "loaded", "used")
+_STOPPED = ("undetermined", "stopped by the operator")
 
 
-def credential_proof(step: Step, verify: Verify, action_status: str) -> Ended:
-    """Probe until the wanted answer comes or the time is over.
-
-    The opposite answer right after a change may be a provider's cache, so it is asked again; an unknown call is cleared
-    by two equal answers.
-    """
+def credential_proof(step: Step, verify: Verify) -> Ended:
+    """Probe until the wanted answer comes or the time is over. See `_look` for a call whose outcome is unknown."""
     state: IncidentState = yield do.Look()
     subject = state.subjects[verify.slot]
     if verify.side == "new" and not subject.new_name:
-        return "failed", "there is no new secret to prove"
-    if verify.side == "old" and subject.can.get("verify") != "api":
-        return _without_vendor_proof(state, verify)
-    if verify.side == "old" and not subject.has_secret and subject.can.get("inspect") != "api":
-        return "undetermined", "the old value is not known here, so it cannot be seen refused: attest or waive"
-    deadline = parse_instant((yield do.Now())) + timedelta(seconds=verify.within)
-    pause, verdict, reason = _FIRST_PAUSE, "undetermined", "it was not asked"
+        if _unknown(state, step):
+            return "unknown", "the secret of a key that was made is lost: look, delete it, then settle the outcome"
+        return "failed", "there is no new secret to prove: reopen the step that makes it"
+    if verify.side == "old" and "api" not in (subject.can.get("verify"), subject.can.get("inspect")):
+        return _without_vendor_proof(subject)
+    return (yield from _look(step, verify.slot, verify.side, verify.wanted, verify.within))
+
+
+def settle_accounts(step: Step, verify: Verify) -> Ended:
+    """Look at the accounts whose call has an unknown outcome, before anything else of the batch is sent.
+
+    "done" when none is unknown any more.
+    """
+    state: IncidentState = yield do.Look()
+    for op in _unknown(state, step):
+        status, reason = yield from _look(step, op.subject, "old", "dead", verify.within)
+        if status == "waiting" or reason == _STOPPED[1]:
+            return status, reason
+    state = yield do.Look()
+    left = [op.item for op in _unknown(state, step)]
+    return ("unknown", f"{', '.join(left)}: not known whether it was done") if left else ("done", "")
+
+
+def _look(step: Step, slot: str, side: str, wanted: str, within: float) -> Ended:
+    """Ask about one credential or account until the wanted answer comes.
+
+    The opposite answer right after a change may be a provider's cache, so it is asked again. An unknown call of the
+    step is cleared as done by the wanted answer; as not done only by the opposite one, seen twice in a row after the
+    provider's settle time.
+    """
+    deadline = parse_instant((yield do.Now())) + timedelta(seconds=within)
+    pause, verdict, reason, contrary = _FIRST_PAUSE, "undetermined", "it was not asked", 0
+    unknown: list[Operation] = []
     for _ in range(_MOST_LOOKS):
-        reply = yield do.Probe(verify.slot, verify.side)
+        asked = parse_instant((yield do.Now()))
+        reply = yield do.Probe(slot, side)
         if reply.get("wait", 0.0) > _SHORT_WAIT:
-            until = parse_instant((yield do.Now())) + timedelta(seconds=reply["wait"])
-            yield do.Record("step_waiting", {"step": step.id, "until": iso(until), "reason": reply["reason"]})
-            return "waiting", ""
+            return (yield from _wait(step, reply))
         verdict, reason = str(reply["state"]), str(reply["reason"])
-        data = {"step": step.id, "slot": verify.slot, "side": verify.side, **_verdict(reply)}
-        state = yield do.Record("verification", data)
-        if verdict == verify.wanted:
-            yield from _clear(state, step, done=True)
-            return "done", reason
-        deadline = max(deadline, _settled(state, step, reply.get("settle", 0.0)) or deadline)
+        state = yield do.Record("verification", {"step": step.id, "slot": slot, "side": side, **_verdict(reply)})
+        unknown = [op for op in _unknown(state, step) if op.subject == slot]
+        if verdict == wanted and (wanted != "dead" or reply.get("proof", "none") != "none"):
+            return (yield from _seen(state, slot, side, unknown, reason))
+        settled = _settled(unknown, reply.get("settle", 0.0))
+        contrary = contrary + 1 if verdict not in ("undetermined", wanted) and settled and asked >= settled else 0
+        if contrary >= _LOOKS_NOT_DONE and side == "old":
+            yield from _clear(unknown, "not_done")
+            return "refuted", reason
+        if reply.get("final"):
+            break
         now = parse_instant((yield do.Now()))
+        if settled:
+            deadline = max(deadline, settled + timedelta(seconds=2 * pause))
         if now + timedelta(seconds=pause) > deadline:
             break
         if (yield do.Sleep(pause)):
-            return "undetermined", "stopped by the operator"
+            return ("unknown" if unknown else _STOPPED[0]), _STOPPED[1]
         pause = min(pause * 2, _LONGEST_PAUSE)
-    if verdict == "undetermined":
-        return ("unknown" if action_status == "unknown" else "undetermined"), reason
-    if action_status == "unknown" and verify.side == "old":
-        # Seen alive again and again until after the settle time: the call did not take effect.
-        yield from _clear(state, step, done=False)
-    return "refuted", reason
+    if unknown:
+        return "unknown", f"{reason}; that does not settle the call yet: look again later"
+    return ("refuted" if verdict not in ("undetermined", wanted) else "undetermined"), reason
+
+
+def _seen(state: IncidentState, slot: str, side: str, unknown: list[Operation], reason: str) -> Ended:
+    """The wanted answer came. That a new one works shows only that the call which made this very one was done."""
+    if side == "new":
+        made_by = state.subjects[slot].new_op
+        others = [op for op in unknown if op.op != made_by]
+        unknown = [op for op in unknown if op.op == made_by]
+    else:
+        others = []
+    yield from _clear(unknown, "done")
+    if others:
+        return "unknown", "the new one works, but another may have been made: look at the provider's list, then settle"
+    return "done", reason
 
 
 def account_proof(step: Step, verify: Verify) -> Ended:
-    """Read back every account of the batch: each has to be seen gone."""
+    """Read back every account of the batch: each has to be seen gone, or attested where nothing can be read back."""
     state: IncidentState = yield do.Look()
     deadline = parse_instant((yield do.Now())) + timedelta(seconds=verify.within)
-    left = [subject for subject in state.subjects.values() if subject.kind == "account"]
-    if any(subject.can.get("membership") != "api" for subject in left):
-        return "undetermined", "a provider offers no way to read the membership back: attest or waive"
+    accounts = [subject for subject in state.subjects.values() if subject.kind == "account"]
+    by_hand = [one.slot for one in accounts if one.can.get("membership") != "api" and not old_is_closed(one)]
+    left = {one.slot: "undetermined" for one in accounts if one.can.get("membership") == "api"}
     pause = _FIRST_PAUSE
-    while True:
-        still: list[tuple[str, str]] = []
-        for subject in left:
-            reply = yield do.Probe(subject.slot, "old")
-            data = {"step": step.id, "slot": subject.slot, "side": "old", **_verdict(reply)}
-            state = yield do.Record("verification", data)
-            if reply["state"] != "dead":
-                still.append((subject.slot, reply["state"]))
-        left = [state.subjects[slot] for slot, _ in still]
+    while left:
+        for slot in list(left):
+            reply = yield do.Probe(slot, "old")
+            if reply.get("wait", 0.0) > _SHORT_WAIT:
+                return (yield from _wait(step, reply))
+            yield do.Record("verification", {"step": step.id, "slot": slot, "side": "old", **_verdict(reply)})
+            left[slot] = str(reply["state"])
+            if left[slot] == "dead":
+                del left[slot]
         now = parse_instant((yield do.Now()))
-        if not still or now + timedelta(seconds=pause) > deadline:
+        if not left or now + timedelta(seconds=pause) > deadline:
             break
         if (yield do.Sleep(pause)):
-            return "undetermined", "stopped by the operator"
+            return _STOPPED
         pause = min(pause * 2, _LONGEST_PAUSE)
-    if not still:
-        yield from _clear(state, step, done=True)
-        return "done", "every membership was seen gone"
-    refuted = any(answer == "alive" for _, answer in still)
-    return ("refuted" if refuted else "undetermined"), f"{', '.join(slot for slot, _ in still)} not seen gone"
+    if not left and not by_hand:
+        return "done", "every membership is gone"
+    said = [f"{', '.join(left)}: not seen gone"] if left else []
+    said += [f"{', '.join(by_hand)}: cannot be read back here, attest or waive"] if by_hand else []
+    return ("refuted" if "alive" in left.values() else "undetermined"), "; ".join(said)
 
 
 def consumer_proof(step: Step, verify: Verify) -> Ended:
@@ -99,46 +142,62 @@ def consumer_proof(step: Step, verify: Verify) -> Ended:
     state: IncidentState = yield do.Look()
     deadline = parse_instant((yield do.Now())) + timedelta(seconds=verify.within)
     pause = _FIRST_PAUSE
+    why: dict[str, str] = {}
     while True:
-        waiting = [one for one in state.consumers.values() if one.stage != "used"]
-        for consumer in waiting:
-            if consumer.stage in ("pending", "failed"):
-                continue
-            since = max(consumer.at, state.subjects[consumer.credential].new.at)
+        watched = [one for one in _not_used(state) if one.stage in ("stored", "loaded")]
+        for consumer in watched:
+            since = max(consumer.at, state.subjects[consumer.credential].new_asked)
             reply = yield do.Watch(consumer.id, consumer.credential, since)
-            if reply["stage"] != consumer.stage or reply["stage"] == "used":
+            why[consumer.id] = str(reply.get("reason", ""))
+            # It never falls back: that nothing more was seen does not undo what was.
+            if _STAGES.index(reply["stage"]) > _STAGES.index(consumer.stage):
                 state = yield do.Record("consumer_state", {"consumer": consumer.id, **reply})
-        left = [one for one in state.consumers.values() if one.stage != "used"]
         now = parse_instant((yield do.Now()))
-        if not left or now + timedelta(seconds=pause) > deadline:
+        if not watched or not _not_used(state) or now + timedelta(seconds=pause) > deadline:
             break
         if (yield do.Sleep(pause)):
-            return "undetermined", "stopped by the operator"
+            return _STOPPED
         pause = min(pause * 2, _LONGEST_PAUSE)
+    left = _not_used(state)
     if not left:
         return "done", "every consumer was seen using the new one"
-    return "undetermined", f"not seen using the new one: {', '.join(one.title for one in left)}"
+    said = [f"{one.title} ({why.get(one.id) or 'the new one was not given to it'})" for one in left]
+    return "undetermined", f"not seen using the new one: {', '.join(said)}"
 
 
-def _without_vendor_proof(state: IncidentState, verify: Verify) -> tuple[str, str]:
-    side = state.subjects[verify.slot].old
-    if side.state == "dead":
-        return "done", f"attested by {side.by}; this provider offers no proof"
+def _not_used(state: IncidentState) -> list[Consumer]:
+    return [one for one in state.consumers.values() if one.stage != "used"]
+
+
+def _without_vendor_proof(subject: Subject) -> tuple[str, str]:
+    side = subject.old
+    if old_is_closed(subject):
+        return "done", f"attested by {side.by}; this provider offers no proof" if side.by else side.reason
+    if "verify" in subject.can and not subject.has_secret:
+        return "undetermined", "the old value is not known here, so it cannot be seen refused: attest or waive"
     return "undetermined", "this provider offers no proof: attest it or waive the line"
 
 
-def _clear(state: IncidentState, step: Step, *, done: bool) -> Generator[do.Effect, Any, None]:
-    for op in state.unknown_operations():
-        if op.step == step.id:
-            reason = "the provider's answer shows it"
-            yield do.Record(
-                "cleared", {"op": op.op, "as": "done" if done else "not_done", "by": "proof", "reason": reason}
-            )
+def _wait(step: Step, reply: Mapping[str, Any]) -> Ended:
+    """The provider's rate limit: the step waits, others go on."""
+    until = parse_instant((yield do.Now())) + timedelta(seconds=reply["wait"])
+    yield do.Record("step_waiting", {"step": step.id, "until": iso(until), "reason": reply["reason"]})
+    return "waiting", ""
 
 
-def _settled(state: IncidentState, step: Step, settle: float) -> datetime | None:
-    """When an unknown call of this step has settled: before that, `not done` is not believed."""
-    sent = [parse_instant(op.sent_at) for op in state.unknown_operations() if op.step == step.id and op.sent_at]
+def _unknown(state: IncidentState, step: Step) -> list[Operation]:
+    return [op for op in state.unknown_operations() if op.step == step.id]
+
+
+def _clear(unknown: Iterable[Operation], settled: str) -> Generator[do.Effect, Any, None]:
+    for op in unknown:
+        reason = "the provider's answer shows it"
+        yield do.Record("cleared", {"op": op.op, "as": settled, "by": "proof", "reason": reason})
+
+
+def _settled(unknown: Iterable[Operation], settle: float) -> datetime | None:
+    """When the unknown calls have settled: before that, `not done` is not believed."""
+    sent = [parse_instant(op.sent_at or op.at) for op in unknown]
     return max(sent) + timedelta(seconds=settle) if sent else None
 
 

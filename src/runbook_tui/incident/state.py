@@ -166,8 +166,14 @@ def _recorded(state: IncidentState, event: Event) -> IncidentState:
     return _called(after, event.data.get("subject", ""), began(event, values.get("evidence")), event.ts)
 
 
-def _action_done(state: IncidentState, op: Operation) -> IncidentState:
+def _action_done(state: IncidentState, op: Operation, at: str) -> IncidentState:
     """The call took effect: running the step again only proves it, or goes on with the rest of its batch."""
+    if op.operation == "rollout":
+        consumer, subject = state.consumers.get(op.item), state.subjects.get(op.subject)
+        if consumer is None or subject is None or consumer.stage not in ("pending", "failed") or op.at < subject.new_at:
+            return state  # what it was given then is not the new one of now
+        stored = replace(consumer, stage="stored", proof="none", at=at)
+        return replace(state, consumers={**state.consumers, op.item: stored})
     step = state.step(op.step)
     after = replace(step, items=step.items | {op.item}) if op.item else replace(step, acted=True)
     return replace(state, steps={**state.steps, op.step: after})
@@ -225,13 +231,13 @@ def _outcome(state: IncidentState, event: Event) -> IncidentState:
         return after
     if before.operation != "rollout" and before.sent_at:
         after = _called(after, before.subject, before.sent_at, event.ts)
-    return _action_done(after, before) if status == "done" else after
+    return _action_done(after, before, event.ts) if status == "done" else after
 
 
 def _cleared(state: IncidentState, event: Event) -> IncidentState:
     after = _with_operation(state, event, cleared=event.data["as"], reason=event.data.get("reason", ""))
     op = after.operations.get(event.data["op"])
-    return _action_done(after, op) if op is not None and event.data["as"] == "done" else after
+    return _action_done(after, op, event.ts) if op is not None and event.data["as"] == "done" else after
 
 
 def _new_credential(state: IncidentState, event: Event) -> IncidentState:
@@ -250,7 +256,7 @@ def _new_credential(state: IncidentState, event: Event) -> IncidentState:
     )
     fields = ("name", "key_id", "mask", "fingerprint", "op")
     changes = {f"new_{name}": data.get(name, "") for name in fields}
-    return _with_subject(after, replace(subject, **changes, new=Side(), new_asked=""))
+    return _with_subject(after, replace(subject, **changes, new=Side(), new_at=event.ts, new_asked=""))
 
 
 def _verification(state: IncidentState, event: Event) -> IncidentState:

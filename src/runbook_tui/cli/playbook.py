@@ -21,10 +21,10 @@ def command() -> None:
 
 def own_folders() -> list[Path]:
     """The folders searched before the shipped playbooks."""
-    from runbook_tui.foundation.workspace import find
+    from runbook_tui.foundation.places import workspace_folder
 
-    workspace = find(Path.cwd())
-    return [workspace.root / "playbooks"] if workspace else []
+    root = workspace_folder(Path.cwd())
+    return [root / "playbooks"] if root else []
 
 
 @command.command("list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 
@@ -29,7 +28,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
 
     The temporary file stands beside the target and has `mode` before the first byte is written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -46,7 +45,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 def write_new(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Like `write_atomic`, but FileExistsError when `path` is there already."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     write_atomic(temporary, content, mode)
     try:
         os.link(temporary, path)

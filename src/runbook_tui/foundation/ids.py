@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from datetime import datetime
 
 from runbook_tui.foundation.errors import RunbookError
@@ -25,9 +25,11 @@ def check_name(text: str, what: str) -> str:
 
 def new_incident_id(now: datetime) -> str:
     """`inc-20261121-7k3f`: sorts by day, short enough to say."""
+    import secrets
+
     return f"inc-{now:%Y%m%d}-" + "".join(secrets.choice(_ALPHABET) for _ in range(4))
 
 
 def new_operation_id() -> str:
     """Names one attempt of one call; also the Idempotency-Key where a provider takes one."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()

@@ -11,6 +11,8 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import make_private_dir
 from runbook_tui.foundation.ids import check_name
 
+INVENTORY = "inventory.yaml"  # what makes a folder a workspace
+
 
 @dataclass(frozen=True)
 class Places:
@@ -54,3 +56,9 @@ def shipped(*parts: str) -> Path:
     if inside.exists() or parts[0] != "playbooks":
         return inside
     return package.parent.parent.joinpath(*parts)
+
+
+def workspace_folder(start: Path) -> Path | None:
+    """The nearest folder upwards with an inventory, or None."""
+    here = start.absolute()
+    return next((folder for folder in (here, *here.parents) if (folder / INVENTORY).is_file()), None)

@@ -7,7 +7,6 @@ schema serves the loader's messages and the file that editors complete from.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -114,6 +113,8 @@ def _limits(schema: Schema) -> str:
 
 
 def _near(word: Any, options: list[Any]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(str(word), [str(option) for option in options], 1, 0.6)
     return f"did you mean `{close[0]}`?" if close else ""
 

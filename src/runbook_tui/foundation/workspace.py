@@ -20,11 +20,11 @@ from runbook_tui.foundation.inventory import (
     ProofOfUse,
     parse,
 )
+from runbook_tui.foundation.places import INVENTORY as FILE
+from runbook_tui.foundation.places import workspace_folder
 from runbook_tui.foundation.strict_yaml import load, load_file
 
 __all__ = ["Account", "Consumer", "Endpoint", "KnownCredential", "Person", "ProofOfUse", "Workspace", "find"]
-
-FILE = "inventory.yaml"
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,5 @@ class Workspace:
 
 def find(start: Path) -> Workspace | None:
     """The workspace `start` stands in: the nearest folder upwards with an `inventory.yaml`, or None."""
-    here = start.absolute()
-    for folder in (here, *here.parents):
-        if (folder / FILE).is_file():
-            return Workspace.load(folder)
-    return None
+    root = workspace_folder(start)
+    return Workspace.load(root) if root else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,6 @@ def _build(document: Document) -> Playbook:
         orders={order: tuple(steps) for order, steps in data.get("orders", {}).items()},
         references=tuple(data.get("references", ())),
         source=document.source.decode(),
-        sha256=hashlib.sha256(document.source).hexdigest(),
     )
 
 

@@ -59,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """A playbook as it is run. `source` is the file's text and `sha256` its hash: what was reviewed is what runs."""
+    """A playbook as it is run. `source` is the file's text: what was reviewed is what runs."""
 
     id: str
     title: str
@@ -71,7 +71,13 @@ class Playbook:
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     source: str = ""
-    sha256: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the file's bytes."""
+        import hashlib
+
+        return hashlib.sha256(self.source.encode()).hexdigest()
 
     def step(self, step_id: str) -> Step:
         """The step of that id; KeyError when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.procedure import recover
 from runbook_tui.incident.state import IncidentState
-from runbook_tui.journal.store import Journal
+from runbook_tui.journal.store import Journal, JournalError
 from runbook_tui.playbook.model import Playbook
 
 
@@ -72,7 +73,8 @@ class Conductor:
             terminal = Terminal(name, push)
             self._log.terminals.append(terminal)
             if role == "drive" and not any(other.driving for other in self._log.terminals):
-                self._let_drive(terminal, took_over=False)
+                with contextlib.suppress(JournalError):  # the logbook has raised the alarm; it can still watch
+                    self._let_drive(terminal, took_over=False)
             told = [asdict(event) for event in self.events]
             return terminal, {
                 "events": told,
@@ -110,11 +112,11 @@ class Conductor:
             raise RunbookError(f"{method}: {error}") from None
 
     def _let_drive(self, terminal: Terminal, *, took_over: bool) -> None:
+        self.record("driver", {"name": terminal.name, "took_over": took_over}, terminal.name)
         for other in self._log.terminals:
             if other.driving:
                 other.driving = False
                 other.push({"driving": False})
-        self.record("driver", {"name": terminal.name, "took_over": took_over}, terminal.name)
         terminal.driving = True
         terminal.push({"driving": True})
 

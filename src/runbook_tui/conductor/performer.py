@@ -152,6 +152,7 @@ class Performer:
             "already": outcome.already,
             "new": None,
             "learned": _learned(subject, outcome),
+            "note": self._kit.catalogue.get(subject.provider).operations[effect.operation].note,
         }
         if outcome.new is not None and effect.store:
             try:
@@ -198,10 +199,15 @@ class Performer:
         kit = self._kit
         manifest = kit.catalogue.get(subject.provider)
         settle = max((operation.settle for operation in manifest.operations.values()), default=0.0)
-        none = {"state": "undetermined", "proof": "none", "evidence": {}, "wait": 0.0, "settle": settle}
+        none = {"state": "undetermined", "proof": "none", "evidence": {}, "wait": 0.0, "settle": settle, "final": False}
+        operation = "membership" if subject.kind == "account" else "verify"
+        if effect.side == "old" and subject.can.get(operation) != "api":
+            operation = "inspect"  # the secret is not known here, but an administrator may see it listed
+        offered = manifest.operations.get(operation)
+        if offered is None or not offered.verdict:
+            return {**none, "reason": manifest.no_proof or f"{manifest.name} offers no proof here", "final": True}
         try:
             subjects = self._subjects(subject, effect.side)
-            operation = "membership" if subject.kind == "account" else "verify"
             wait = kit.engine.wait_for(operation, subjects)
             if wait > 0 and wait > _PATIENCE:
                 reason = f"{manifest.name} allows the next call in {round(wait)} s"

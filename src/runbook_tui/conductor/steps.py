@@ -16,7 +16,7 @@ from runbook_tui.conductor.performer import Performer
 from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident import effects as do
-from runbook_tui.incident.plan import items, plan, scope, why_not
+from runbook_tui.incident.plan import items, only_proof, plan, scope, why_not
 from runbook_tui.incident.procedure import Procedure, recover, run_step
 from runbook_tui.incident.prompts import Prompt, check_answers, is_manual, prompts_for, subject_of
 from runbook_tui.journal.store import JournalError
@@ -24,6 +24,8 @@ from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import Unresolved, resolve
 from runbook_tui.secrets.patterns import looks_secret
 from runbook_tui.secrets.secret import Secret
+
+_LAST_BREATH = 5.0  # seconds a step's thread may take to end after it has recorded the step's end
 
 
 class Steps:
@@ -46,7 +48,7 @@ class Steps:
     def _questions(self, step: Step) -> list[Prompt]:
         manual: Mapping[str, Any] | None = None
         subject = subject_of(step, self._log.state)
-        if subject is not None and is_manual(step, self._log.state):
+        if subject is not None and subject.provider and is_manual(step, self._log.state):
             manual = self._performer.manual_path(subject, step.spec["operation"])
         return prompts_for(self._book, self._log.state, step, manual)
 
@@ -73,8 +75,9 @@ class Steps:
         one = self._step(step)
         with self._log.lock:
             self._check_ready(one)
-            given = dict(answers or {})
-            checked = {} if self._log.state.step(step).acted else check_answers(self._questions(one), given)
+            self.join(_LAST_BREATH)  # it has recorded its end; what it was given must be gone before the next is taken
+            given = {} if only_proof(self._log.state, one) else dict(answers or {})
+            checked = check_answers(self._questions(one), given)
             self._take_secrets(one, checked)
             procedure = run_step(self._book, self._log.state, one, checked, self._log.actor)
             self._performer.stopped.clear()
@@ -86,13 +89,23 @@ class Steps:
 
     def _check_ready(self, step: Step) -> None:
         if self._log.broken:
-            raise RunbookError(
-                f"no journal, no action: {self._log.broken}",
-                "do it by hand, and write it down with `runbook incident note --at TIME` when the journal is back",
-            )
+            self._try_journal()
         reasons = why_not(self._book, self._log.state, step, self._kit.clock.now())
         if reasons:
             raise RunbookError(f"{step.id} cannot run: {'; '.join(reasons)}")
+
+    def _try_journal(self) -> None:
+        """The journal could not be written: see whether it can be again, and settle what was cut off then."""
+        try:
+            for effect in recover(self._log.state, "the journal could not be written"):
+                self._log.record(effect.kind, effect.data)
+            self._log.record("resumed", {"open_operations": [op.op for op in self._log.state.unknown_operations()]})
+        except JournalError as error:
+            raise RunbookError(
+                f"no journal, no action: {error.message}",
+                "do it by hand, and write it down with `runbook incident note --at TIME` when the journal is back",
+            ) from None
+        self._log.broken = ""
 
     def _take_secrets(self, step: Step, answers: dict[str, Any]) -> None:
         for prompt in self._questions(step):
@@ -153,7 +166,10 @@ class Steps:
         manual: list[str] = []
         for subject in left:
             if subject is not None and subject.provider:
-                path = self._performer.manual_path(subject, step.spec["operation"])
+                try:
+                    path = self._performer.manual_path(subject, step.spec["operation"])
+                except RunbookError as error:
+                    path = {"link": "", "steps": [f"The manual path cannot be looked up: {error.message}"]}
                 manual += [one for one in (path["link"], *path["steps"]) if one and one not in manual]
         return {**effect.data, "manual": manual}
 
@@ -165,7 +181,14 @@ class Steps:
 
     def busy(self) -> bool:
         """Whether a step is running."""
-        return self._worker is not None and self._worker.is_alive()
+        # A thread that has recorded its step's end does nothing more.
+        alive = self._worker is not None and self._worker.is_alive()
+        return alive and any(one.status == "running" for one in self._log.state.steps.values())
+
+    def deciding(self) -> bool:
+        """Whether the order is being decided right now."""
+        running = [name for name, one in self._log.state.steps.items() if one.status == "running"]
+        return any(self._step(name).action == "decide" for name in running)
 
     def tick(self) -> None:
         """Go on with a waiting step whose time has come: only its proof, or the end of a wait, is left."""
@@ -176,7 +199,7 @@ class Steps:
             for step in plan(self._book, self._log.state):
                 one = self._log.state.step(step.id)
                 due = one.status == "waiting" and bool(one.until) and now >= parse_instant(one.until)
-                if due and (one.acted or step.action in ("", "wait")):
+                if due and (only_proof(self._log.state, step) or step.action in ("", "wait")):
                     self.run(step.id, {})
                     return
 

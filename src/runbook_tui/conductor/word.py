@@ -57,9 +57,14 @@ class Word:
 
     def tripwire(self, reason: str = "evidence of use by others") -> dict[str, Any]:
         """Evidence of use: from here on the rule is O1, contain first."""
-        self._idle()
+        # It does not wait for a running step: seconds count.
+        _need(reason, "a reason")
+        if self._log.state.closed:
+            raise RunbookError("the incident is closed")
         if self._log.state.tripwire:
             raise RunbookError("it is contain-now already")
+        if self._steps.deciding():
+            raise RunbookError("the order is being decided", "say it again")
         self._log.record("tripwire", {"reason": reason})
         if self._log.state.order and "contain_first" in self._book.orders:
             data = {"order": "contain_first", "recommended": "contain_first", "rule": "O1", "why": reason, "reason": ""}
@@ -79,20 +84,24 @@ class Word:
 
     def reopen(self, step: str, reason: str = "") -> dict[str, Any]:
         self._idle()
-        if self._log.state.step(step).status == "pending":
+        if reason:
+            refuse_secret(reason, "the reason")
+        if self._log.state.step(step).status in ("pending", "running"):
             raise RunbookError(f"{step} is not finished")
         self._log.record("step_reopened", {"step": step, "reason": reason})
         return {}
 
     def close(self, reason: str = "", abandon: bool = False) -> dict[str, Any]:
         self._idle()
+        if reason:
+            refuse_secret(reason, "the reason")
         still = open_lines(self._log.state)
         if still and not abandon:
             named = ", ".join(line.id for line in still)
             raise RunbookError(
                 f"{len(still)} lines are open: {named}", "prove, attest or waive each; or abandon with a reason"
             )
-        waived = any(line.waived_by for line in lines(self._log.state))
+        waived = any(line.is_waived() for line in lines(self._log.state))
         left = [step.id for step in plan(self._book, self._log.state) if self._log.state.step(step.id).status != "done"]
         state = "abandoned" if still else "complete_except" if waived or left else "contained"
         if still:
@@ -108,11 +117,12 @@ class Word:
 
     def note(self, by: str, text: str, at: str = "") -> dict[str, Any]:
         _need(text, "a text")
-        refuse_secret(text, "the note")
         self._log.record("note", {"text": text, "at": iso(parse_instant(at)) if at else ""}, by)
         return {}
 
 
 def _need(text: str, what: str) -> None:
+    """Free text that goes into the record: there has to be some, and no secret in it."""
     if not text.strip():
         raise RunbookError(f"it needs {what}")
+    refuse_secret(text, what)

@@ -114,7 +114,7 @@ def why_not(book: Playbook, state: IncidentState, step: Step, now: datetime) -> 
         reasons.append(f"{running[0]} is running")
     for op in state.unknown_operations():
         # A step with a proof may run: it asks for the proof only and never sends the call again.
-        if op.step == step.id and not only_proof(state, step):
+        if op.step == step.id and step.verify is None:
             reasons.append(f"the outcome of {op.operation} is unknown: clear it by proof or by your own look")
     if _still_waiting(state, step, now):
         reasons.append(f"it waits until {state.step(step.id).until}")
@@ -124,10 +124,11 @@ def why_not(book: Playbook, state: IncidentState, step: Step, now: datetime) -> 
 
 
 def only_proof(state: IncidentState, step: Step) -> bool:
-    """Whether running the step now sends nothing that changes anything: the action is done, or nobody knows."""
+    """Whether running the step now only looks: its action is done, or nobody knows. A batch goes on with its rest."""
     if state.step(step.id).acted:
         return True
-    return step.verify is not None and any(op.step == step.id for op in state.unknown_operations())
+    unknown = any(op.step == step.id for op in state.unknown_operations())
+    return unknown and step.verify is not None and not step.for_each
 
 
 def items(step: Step, state: IncidentState) -> list[tuple[str, Any]]:

@@ -49,7 +49,7 @@ def prompts_for(
 ) -> list[Prompt]:
     """The questions of a step. `manual` is the manifest's manual path {link, steps, asks} when there is no API."""
     asked: list[Prompt] = []
-    if only_proof(state, step) and not step.for_each:
+    if only_proof(state, step):
         return asked
     if step.action == "ask":
         asked += [

@@ -33,9 +33,12 @@ if TYPE_CHECKING:
 def command() -> int:
     """Run one incident until it is told to end."""
     harden()
-    request = json.loads(sys.stdin.buffer.readline())
     try:
+        request = json.loads(sys.stdin.buffer.readline())
         setup = Setup(**request["setup"])
+    except (ValueError, TypeError, KeyError):
+        raise RunbookError("this process is started by `runbook run`, `drill` and `resume`", "use those") from None
+    try:
         conductor, world = raise_conductor(setup, request.get("playbook", ""), request, RealClock())
     except RunbookError as error:
         _answer({"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)})

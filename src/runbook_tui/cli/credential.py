@@ -89,7 +89,7 @@ def add(
 
     if not replace and _use(kind, wait, taken):
         raise RunbookError(f"the vault has a credential {name!r} already", "take another name, or add --replace")
-    secret = None if no_value else _from_stdin() if value_stdin else ask_secret(f"value of {name}", twice=True)
+    secret = None if no_value else _from_stdin() if value_stdin else _typed(name)
     if provider is None:
         provider = _recognised(known, secret)
         _check_binding(known, provider, where, facts)
@@ -222,6 +222,11 @@ def check(*, name: str, kind: str | None, wait: bool, as_json: bool) -> int:
         proof = f" (proof: {verdict.proof})" if verdict.proof != "none" else ""
         click.echo(f"{name} is {verdict.state}{proof}{reason}")
     return {"alive": Exit.GOOD, "dead": Exit.BAD}.get(verdict.state, Exit.INCOMPLETE)
+
+
+def _typed(name: str) -> Secret:
+    instead = "send the value on standard input with --value-stdin"
+    return ask_secret(f"value of {name}", twice=True, instead=instead)
 
 
 def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:

@@ -8,14 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_tui.cli import emit, wiring
+from runbook_tui.cli import emit
 from runbook_tui.foundation.clock import RealClock
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
+from runbook_tui.secrets.vault import SessionVault
 
 if TYPE_CHECKING:
     from runbook_tui.cli.intake import Prepared
     from runbook_tui.playbook.model import Playbook
+    from runbook_tui.secrets.vault import Vault
+
+
+def _vault(prepared: Prepared) -> Vault:
+    """The chosen vault; a value that was pasted for this run is kept in memory, and with it what it needs."""
+    vault = prepared.vault()
+    if not prepared.secrets:
+        return vault
+    fresh = SessionVault()
+    for credential in prepared.secrets:
+        fresh.put(credential)
+    from runbook_tui.conductor.opening import BY_HAND
+
+    admin = prepared.setup.admin
+    if admin and admin != BY_HAND:
+        fresh.put(vault.get(admin))
+    return fresh
 
 
 def show_plan(book: Playbook, prepared: Prepared, *, as_json: bool) -> int:
@@ -31,9 +49,7 @@ def show_plan(book: Playbook, prepared: Prepared, *, as_json: bool) -> int:
 
     setup, clock = prepared.setup, RealClock()
     setup.mode = "dry-run"
-    vault = wiring.open_vault(setup.vault)
-    for credential in prepared.secrets:
-        vault.put(credential)
+    vault = _vault(prepared)
     with tempfile.TemporaryDirectory(prefix="runbook-dry-run-") as folder:
         kit = make_kit(setup, Places.default(), vault, Network(), clock, read_inventory(setup.inventory))
         journal = Journal.create(Path(folder) / "journal.db", clock, kit.redactor.data)

@@ -31,6 +31,14 @@ class Prepared:
     passphrase: str = ""
     workspace: Workspace | None = None
 
+    def vault(self) -> Vault:
+        """The vault that was chosen; a file vault's passphrase is not asked for again."""
+        if self.setup.vault == "file":
+            from runbook_tui.secrets.file_vault import FileVault
+
+            return FileVault(Places.default(), lambda new: Secret(self.passphrase))
+        return wiring.open_vault(self.setup.vault)
+
     def offer_to_save(self, client: Any) -> None:
         """Offer to write what was answered back to the inventory: next time it is not asked."""
         if self.workspace is None or not sys.stdin.isatty():
@@ -60,6 +68,7 @@ def prepare(
     vault_kind: str | None,
     finding: Path | None,
     ask: bool,
+    dry_run: bool,
 ) -> Prepared:
     """The set-up of a live incident. At most one question is asked: which credential leaked."""
     places = Places.default()
@@ -79,12 +88,15 @@ def prepare(
         _take_finding(book, setup, finding)
         inputs = setup.inputs
     slot = next((one.name for one in book.inputs if one.type == "credential" and one.required), "")
+    if key_id and (not slot or slot in inputs):
+        why = f"--input {slot} names the credential" if slot else "the playbook takes no credential"
+        raise RunbookError(f"--key-id has nothing to do here: {why}", "leave one of them out")
     if kind == "file":
         prepared.passphrase = wiring.ask_secret("passphrase of the file vault").expose()
     if slot and slot not in inputs:
         leaked = _leaked(workspace, slot, provider=provider, key_id=key_id, ask=ask)
         setup.inputs[slot] = leaked.name
-        _keep(prepared, leaked)
+        _keep(prepared, leaked, dry_run=dry_run)
     return prepared
 
 
@@ -95,8 +107,8 @@ def _take_finding(book: Playbook, setup: Setup, path: Path) -> None:
         found = [one for one in document["credentials"] if one["earliest"]]
         holding = [one["path"] for one in document["repositories"] if one["hits"]]
     except OSError as error:
-        raise RunbookError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+        raise RunbookError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RunbookError(f"{path} is not a scan's result", "write it with `runbook scan --json`") from None
     named = [one for one in found if not str(one["credential"]).startswith("stdin:")]
     if not named:
@@ -113,6 +125,8 @@ def _take_finding(book: Playbook, setup: Setup, path: Path) -> None:
 
 def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: str, ask: bool) -> Credential:
     """The leaked credential, from a key id or from its value at a no-echo prompt."""
+    if provider:
+        wiring.catalogue().get(provider)  # a provider nobody knows is told before a secret is asked for
     if key_id:
         if not provider:
             raise RunbookError("a key id needs its provider", "--provider NAME; `runbook provider list` shows them")
@@ -121,7 +135,8 @@ def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: st
         )
     if not ask:
         raise RunbookError(f"no value for the input {slot!r}", f"--input {slot}=NAME, or --provider P --key-id K")
-    secret = wiring.ask_secret("Paste the leaked value")
+    instead = f"say --input {slot}=NAME, or --provider P --key-id K"
+    secret = wiring.ask_secret("leaked value", instead=instead)
     found = provider or _recognise(secret)
     manifest = wiring.catalogue().get(found)
     attributes = {
@@ -151,7 +166,7 @@ def _name(workspace: Workspace | None, wanted: str) -> str:
     return name
 
 
-def _keep(prepared: Prepared, leaked: Credential) -> None:
+def _keep(prepared: Prepared, leaked: Credential, *, dry_run: bool) -> None:
     """A key id alone goes into the incident's inventory; a value goes into the vault."""
     if leaked.secret is None:
         from runbook_tui.foundation.strict_yaml import load
@@ -161,19 +176,11 @@ def _keep(prepared: Prepared, leaked: Credential) -> None:
         fields = {"provider": leaked.binding.provider, "key_id": leaked.binding.key_id}
         prepared.setup.inventory, _ = set_fields(base, "credentials", leaked.name, fields)
         return
-    vault = _vault(prepared)
-    if isinstance(vault, SessionVault):
+    vault = prepared.vault()
+    if dry_run or isinstance(vault, SessionVault):
         prepared.secrets.append(leaked)
     else:
         vault.put(leaked)
-
-
-def _vault(prepared: Prepared) -> Vault:
-    if prepared.setup.vault == "file":
-        from runbook_tui.secrets.file_vault import FileVault
-
-        return FileVault(Places.default(), lambda new: Secret(prepared.passphrase))
-    return wiring.open_vault(prepared.setup.vault)
 
 
 def ask_again(places: Places, incident: str, setup: Setup) -> list[Credential]:

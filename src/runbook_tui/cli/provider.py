@@ -175,11 +175,15 @@ def call(
     if "credential" not in named and "admin" not in named:
         raise click.UsageError("name the credential that the operation is about: --credential NAME")
 
+    known = catalogue()
+    if operation not in (offered := known.get(provider).operations):
+        raise RunbookError(f"{provider} has no operation {operation!r}", f"known: {', '.join(offered)}")
+
     def read(vault: Vault) -> dict[str, Credential]:
         return {role: vault.get(name) for role, name in named.items()}
 
     subjects = using_vault(kind, wait, read)
-    engine = Engine(catalogue(), Network(), RealClock(), pace_file=places().state / "pace.json")
+    engine = Engine(known, Network(), RealClock(), pace_file=places().state / "pace.json")
     manifest = engine.manifest(subjects)
     if manifest.id != provider:
         raise RunbookError(f"that credential belongs to {manifest.id}, not to {provider}", "name another credential")

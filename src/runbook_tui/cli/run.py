@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runbook_tui.cli import json_option
 from runbook_tui.foundation.errors import Exit, RunbookError
 
+if TYPE_CHECKING:
+    from runbook_tui.playbook.model import Playbook
+
 
 @click.command("run")
 @click.argument("playbook")
-@click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input of the playbook.")
-@click.option("--provider", default="", help="The provider of a leaked value that is pasted, or of a key id.")
-@click.option("--key-id", default="", help="Start from the public id of a key whose value is not known.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input of the playbook (`runbook playbook show` lists them); lists separated by commas. Repeatable.",
+)
+@click.option("--provider", default="", metavar="P", help="The provider of a value that is pasted, or of a key id.")
+@click.option("--key-id", default="", metavar="K", help="Start from the public id of a key whose value is not known.")
 @click.option(
     "--finding",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Start from a finding: the output of `runbook scan --credential NAME --json`.",
 )
-@click.option("--admin", default="", help="The credential that signs administrative calls; `none` for by hand.")
 @click.option(
-    "--vault", "vault_kind", type=click.Choice(["keyring", "session", "file"]), help="Where secrets are kept."
+    "--admin", default="", metavar="NAME", help="The credential that signs administrative calls; `none`: by hand."
+)
+@click.option(
+    "--vault",
+    "vault_kind",
+    type=click.Choice(["keyring", "session", "file"]),
+    help="Where secrets are kept. Default: the OS keyring, or init's choice.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the steps and the requests; change nothing.")
 @click.option("--headless", is_flag=True, help="No operator: every question is answered by --answers.")
-@click.option("--answers", type=click.Path(path_type=Path, dir_okay=False), help="The answers file of --headless.")
+@click.option(
+    "--answers", type=click.Path(path_type=Path, dir_okay=False), help="For --headless, YAML: STEP: {QUESTION: answer}."
+)
 @click.option("--plain", is_flag=True, help="Line by line, without a full screen.")
 @json_option
 def command(
@@ -44,7 +61,12 @@ def command(
     plain: bool,
     as_json: bool,
 ) -> int:
-    """Run PLAYBOOK (an id or a file) on a real incident."""
+    """Run PLAYBOOK (an id or a file) on a real incident.
+
+    Without --input for the leaked credential its value is asked for, not shown.
+
+    Exit code: 0 contained or closed, 1 failed, 2 bad input, 3 still open, 130 interrupted.
+    """
     from runbook_tui.cli import wiring
     from runbook_tui.cli.intake import prepare
     from runbook_tui.cli.launch import leave, plain_wanted, show, start_conductor
@@ -54,7 +76,9 @@ def command(
     book = read_playbook(find_playbook(playbook, own_folders()), wiring.catalogue())
     if not headless and not dry_run and not sys.stdin.isatty() and not plain:
         raise RunbookError("there is no terminal to ask at", "use --headless --answers FILE, or --plain to read lines")
-    given = _inputs(inputs)
+    if answers is not None and not headless:
+        raise click.UsageError("--answers goes with --headless")
+    given, told = _inputs(inputs), _answers(book, answers)
     prepared = prepare(
         book,
         given,
@@ -64,6 +88,7 @@ def command(
         vault_kind=vault_kind,
         finding=finding,
         ask=not headless,
+        dry_run=dry_run,
     )
     if dry_run:
         from runbook_tui.cli.dry_run import show_plan
@@ -71,10 +96,10 @@ def command(
         return show_plan(book, prepared, as_json=as_json)
     client = start_conductor(prepared.setup, book.source, prepared.secrets, passphrase=prepared.passphrase)
     if headless:
-        from runbook_tui.plain.headless import read_answers, run_headless
+        from runbook_tui.plain.headless import run_headless
 
         try:
-            run_headless(client, read_answers(answers), lambda line: click.echo(line, err=True))
+            run_headless(client, told, lambda line: click.echo(line, err=True))
         except RunbookError as error:
             click.echo(f"error: {error}", err=True)
             leave(client, as_json=as_json)
@@ -86,6 +111,18 @@ def command(
             return code
         prepared.offer_to_save(client)
     return leave(client, as_json=as_json)
+
+
+def _answers(book: Playbook, path: Path | None) -> dict[str, Any]:
+    """The answers file, read before anything is begun; an answer to a step that does not exist is a mistake."""
+    from runbook_tui.plain.headless import read_answers
+
+    found = read_answers(path)
+    known = [*(step.id for step in book), "waive"]
+    for name in found:
+        if name not in known:
+            raise RunbookError(f"{path}: the playbook has no step {name!r}", f"known: {', '.join(known)}")
+    return found
 
 
 def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:

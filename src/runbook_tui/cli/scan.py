@@ -76,7 +76,8 @@ def _values(names: tuple[str, ...], value_stdin: bool, vault: str | None) -> lis
     if not names and not value_stdin:
         from runbook_tui.cli.wiring import ask_secret
 
-        found.append(("typed", ask_secret("value to search for")))
+        instead = "send the value on standard input with --value-stdin"
+        found.append(("typed", ask_secret("value to search for", instead=instead)))
     return found
 
 

@@ -143,7 +143,7 @@ def _secret(name: str | None, from_stdin: bool) -> Secret:
             raise RunbookError("the secret on standard input is larger than 64 KiB")
         return Secret(raw.removesuffix(b"\n").removesuffix(b"\r"))  # one line end, as `echo` adds it; no more
     if name is None:
-        return wiring.ask_secret("webhook secret")
+        return wiring.ask_secret("webhook secret", instead="send it on standard input with --secret-stdin")
     stored = wiring.open_vault().get(name).secret
     if stored is None:
         raise RunbookError(f"only the key id of {name!r} is stored, not its value", "use --secret-stdin")

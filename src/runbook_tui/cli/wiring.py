@@ -85,8 +85,11 @@ def vault_choice(here: Places) -> str | None:
         raise RunbookError(f"cannot read {here.config / 'vault'}", "remove it, or make it yours again") from None
 
 
-def ask_secret(what: str, *, twice: bool = False) -> Secret:
-    """Ask for a secret at the terminal without echo; RunbookError when there is no terminal to ask at."""
+def ask_secret(what: str, *, twice: bool = False, instead: str = "") -> Secret:
+    """Ask for a secret at the terminal without echo; RunbookError when there is no terminal to ask at.
+
+    `instead` is the other way to give it, for the hint: "send the value on standard input with --value-stdin".
+    """
     import getpass
     import warnings
 
@@ -99,7 +102,7 @@ def ask_secret(what: str, *, twice: bool = False) -> Secret:
                 warnings.simplefilter("error", getpass.GetPassWarning)
                 return getpass.getpass(prompt).strip("\r\n")
         except (getpass.GetPassWarning, EOFError, OSError):
-            hint = "run it in a terminal, or send the value on standard input with --value-stdin"
+            hint = "run it in a terminal" + (f", or {instead}" if instead else "")
             raise RunbookError(f"there is no terminal to ask for the {what} without echo", hint) from None
 
     first = Secret(ask(f"{what} (not shown): "))

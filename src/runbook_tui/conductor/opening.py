@@ -11,6 +11,7 @@ from typing import Any
 
 from runbook_tui import __version__
 from runbook_tui.conductor.core import Conductor
+from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.inventory import Account, Consumer, Person
 from runbook_tui.playbook.model import Field
@@ -156,7 +157,12 @@ class _Opening:
         return [one for one in self.kit.inventory.consumers.values() if one.id in named or one.credential == name]
 
     def path(self, one: Field, text: str) -> None:
-        paths = [part for part in text.split(",") if part] or list(self.kit.inventory.repositories)
+        given = [part for part in text.split(",") if part]
+        for part in given:
+            # What the inventory names may be absent on this machine: the search then says so, and nothing is held up.
+            if not Path(part).expanduser().is_dir():
+                raise RunbookError(f"{one.name}: there is no folder {part!r}", "name a git repository on this machine")
+        paths = given or list(self.kit.inventory.repositories)
         self.found.append(
             ("input", {"name": one.name, "value": [str(Path(path).expanduser().absolute()) for path in paths]})
         )
@@ -207,6 +213,8 @@ class _Opening:
             raise RunbookError(f"no value for the input {one.name!r}: {one.ask}", f"--input {one.name}=VALUE")
         if one.options and value is not None and value not in one.options:
             raise RunbookError(f"{one.name} cannot be {value!r}", f"one of {', '.join(one.options)}")
+        if value is not None and one.type == "time":
+            value = iso(parse_instant(str(value)))
         if value is not None:
             self.found.append(("input", {"name": one.name, "value": value}))
 

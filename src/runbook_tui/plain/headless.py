@@ -32,6 +32,8 @@ def read_answers(path: Path | None) -> dict[str, Any]:
     document = load_file(path)
     if not isinstance(document.data, dict) or not all(isinstance(one, dict) for one in document.data.values()):
         raise RunbookError(f"{path} is not an answers file", "write `STEP: {QUESTION: answer}`")
+    if not all(isinstance(one, dict) for one in document.data.get("waive", {}).values()):
+        raise RunbookError(f"{path}: a waiver has a name and a reason", "write `waive: {LINE: {name: …, reason: …}}`")
     return document.data
 
 

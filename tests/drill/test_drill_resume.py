@@ -20,7 +20,8 @@ from runbook_tui.drill.operator import play
 from runbook_tui.foundation.clock import FakeClock, parse_instant
 from runbook_tui.foundation.places import Places
 from runbook_tui.incident.result import result
-from runbook_tui.playbook.loader import find_playbook, read_playbook
+from runbook_tui.playbook.loader import read_playbook
+from runbook_tui.playbook.shelf import find_playbook
 
 scenario, kind, step, incident = sys.argv[1:5]
 if kind:

@@ -23,7 +23,8 @@ from runbook_tui.cli.setup import Setup
 from runbook_tui.cli import wiring
 from runbook_tui.foundation.clock import FakeClock, RealClock
 from runbook_tui.net.client import NetFault, Request
-from runbook_tui.playbook.loader import find_playbook, read_playbook
+from runbook_tui.playbook.loader import read_playbook
+from runbook_tui.playbook.shelf import find_playbook
 
 setup = Setup("inc-elsewhere", "drill", "session", drill={"scenario": "openai-key", "seed": 1})
 source = read_playbook(find_playbook("api-key-leaked", []), wiring.catalogue()).source

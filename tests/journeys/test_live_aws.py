@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
 from servers.aws import AwsKey, MotoServer
 from servers.bao import OpenBao
 

@@ -25,7 +25,8 @@ def command(playbook: str, scenario: str, seed: int | None, auto: bool, plain: b
     from runbook_tui.drill.scenario import default_scenario, load_scenario
     from runbook_tui.foundation.clock import RealClock
     from runbook_tui.foundation.ids import new_incident_id
-    from runbook_tui.playbook.loader import find_playbook, read_playbook
+    from runbook_tui.playbook.loader import read_playbook
+    from runbook_tui.playbook.shelf import find_playbook
 
     book = read_playbook(find_playbook(playbook, own_folders()), wiring.catalogue())
     chosen = load_scenario(scenario) if scenario else default_scenario(book.id)

@@ -15,7 +15,8 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.incident.lines import closed_loop
 from runbook_tui.incident.state import IncidentState
-from runbook_tui.playbook.loader import list_playbooks, read_playbook
+from runbook_tui.playbook.loader import read_playbook
+from runbook_tui.playbook.shelf import list_playbooks
 
 if TYPE_CHECKING:
     from runbook_tui.tui.home import HomeData, IncidentRow, PlaybookRow, Ready

@@ -32,24 +32,14 @@ def own_folders() -> list[Path]:
 def list_(as_json: bool) -> int:
     """Every playbook: the shipped ones and those of the workspace."""
     from runbook_tui.foundation.clock import duration_text
-    from runbook_tui.playbook.loader import list_playbooks, read_playbook
+    from runbook_tui.playbook.shelf import cover, list_playbooks
 
-    rows = []
-    for path in list_playbooks(own_folders()):
-        try:
-            book = read_playbook(path)
-        except RunbookError:
-            rows.append(
-                {"id": path.stem, "title": "has mistakes: runbook playbook check", "target": 0, "file": str(path)}
-            )
-            continue
-        rows.append({"id": book.id, "title": book.title, "target": book.target, "file": str(path)})
+    covers = [cover(path) for path in list_playbooks(own_folders())]
     if as_json:
-        emit(rows)
+        emit([{"id": one.id, "title": one.title, "target": one.target, "file": one.file} for one in covers])
         return Exit.GOOD
-    for row in rows:
-        target = duration_text(float(str(row["target"]))) if row["target"] else ""
-        click.echo(f"{row['id']:<24} {target:>8}  {row['title']}")
+    for one in covers:
+        click.echo(f"{one.id:<24} {duration_text(one.target) if one.target else '':>8}  {one.title}")
     return Exit.GOOD
 
 
@@ -59,7 +49,8 @@ def list_(as_json: bool) -> int:
 def show(playbook: str, as_json: bool) -> int:
     """The steps of one playbook."""
     from runbook_tui.foundation.clock import duration_text
-    from runbook_tui.playbook.loader import find_playbook, read_playbook
+    from runbook_tui.playbook.loader import read_playbook
+    from runbook_tui.playbook.shelf import find_playbook
 
     book = read_playbook(find_playbook(playbook, own_folders()))
     if as_json:
@@ -100,7 +91,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> int:
     from dataclasses import asdict
 
     from runbook_tui.cli.wiring import catalogue
-    from runbook_tui.playbook.loader import list_playbooks
+    from runbook_tui.playbook.shelf import list_playbooks
 
     known = catalogue()
     chosen = files or tuple(list_playbooks(own_folders()))
@@ -147,8 +138,9 @@ def new(name: str, source: str) -> int:
     import re
 
     from runbook_tui.foundation.files import write_new
-    from runbook_tui.playbook.loader import find_playbook, from_source, read_playbook
+    from runbook_tui.playbook.loader import from_source, read_playbook
     from runbook_tui.playbook.schema import NAME
+    from runbook_tui.playbook.shelf import find_playbook
 
     text = read_playbook(find_playbook(source, own_folders())).source
     text = re.sub(r"^id:.*$", f"id: {name}", text, count=1, flags=re.MULTILINE)

@@ -71,7 +71,8 @@ def command(
     from runbook_tui.cli.intake import prepare
     from runbook_tui.cli.launch import leave, plain_wanted, show, start_conductor
     from runbook_tui.cli.playbook import own_folders
-    from runbook_tui.playbook.loader import find_playbook, read_playbook
+    from runbook_tui.playbook.loader import read_playbook
+    from runbook_tui.playbook.shelf import find_playbook
 
     book = read_playbook(find_playbook(playbook, own_folders()), wiring.catalogue())
     if not headless and not dry_run and not sys.stdin.isatty() and not plain:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 from runbook_tui.foundation import shape
 from runbook_tui.foundation.clock import parse_duration
-from runbook_tui.foundation.errors import InputProblems, RunbookError
-from runbook_tui.foundation.ids import check_name
-from runbook_tui.foundation.places import shipped
+from runbook_tui.foundation.errors import InputProblems
 from runbook_tui.foundation.strict_yaml import Document, load, load_file
 from runbook_tui.playbook.lint import Catalogue, lint
 from runbook_tui.playbook.model import Field, Playbook, Step, Verify
@@ -35,30 +32,6 @@ def read_playbook(path: Path, catalogue: Catalogue | None = None) -> Playbook:
 def from_source(source: str, name: str) -> Playbook:
     """The playbook an incident was opened with, from the text in its journal."""
     return load_playbook(load(source, name))
-
-
-def find_playbook(name: str, folders: list[Path]) -> Path:
-    """A playbook by path or by id: own folders first, then the shipped ones."""
-    if name.endswith((".yaml", ".yml")) or "/" in name:
-        return Path(name)
-    check_name(name, "playbook")
-    for folder in [*folders, shipped("playbooks")]:
-        path = folder / f"{name}.yaml"
-        if path.is_file():
-            return path
-    known = sorted(path.stem for path in list_playbooks(folders))
-    close = difflib.get_close_matches(name, known, 1, 0.6)
-    near = f"did you mean {close[0]}? " if close else ""
-    raise RunbookError(f"there is no playbook {name!r}", f"{near}known: {', '.join(known)}; a file ends in .yaml")
-
-
-def list_playbooks(folders: list[Path]) -> list[Path]:
-    """Every playbook file; an own one hides a shipped one of the same name."""
-    found: dict[str, Path] = {}
-    for folder in [shipped("playbooks"), *reversed(folders)]:
-        for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
-            found[path.stem] = path
-    return [found[name] for name in sorted(found)]
 
 
 def _build(document: Document) -> Playbook:

@@ -68,7 +68,12 @@ credentials:
   aws-deploy: {provider: aws, owner: kim, admin: aws-admin, consumers: [worker, manager]}
   aws-admin: {provider: aws, owner: kim}
 consumers:
-  worker: {kind: env-file, title: worker, path: app.env, variable: AWS_SECRET_ACCESS_KEY, used: {vendor-last-used: true}}
+  worker:
+    kind: env-file
+    title: worker
+    path: app.env
+    variable: AWS_SECRET_ACCESS_KEY
+    used: {vendor-last-used: true}
   manager:
     kind: secret-manager
     title: secret manager
@@ -130,7 +135,7 @@ def _events(site: Site, incident: str) -> list[dict[str, Any]]:
 
 @pytest.mark.network
 def test_a_leaked_aws_key_is_replaced_rolled_out_and_proven_dead(site: Site) -> None:
-    """Capture first; new key stored and used; moto's inactive key is refuted, the deleted one dead; a report at the end."""
+    """Capture first; the new key stored and used; moto's inactive key refuted, the deleted one dead; a report."""
     answers = site.root / "answers.yaml"
     answers.write_text(_ANSWERS.replace("KEY", site.leaked.id))
     worker = _Worker(site)

@@ -15,8 +15,7 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.incident.lines import closed_loop
 from runbook_tui.incident.state import IncidentState
-from runbook_tui.playbook.loader import read_playbook
-from runbook_tui.playbook.shelf import list_playbooks
+from runbook_tui.playbook.shelf import cover, list_playbooks
 
 if TYPE_CHECKING:
     from runbook_tui.tui.home import HomeData, IncidentRow, PlaybookRow, Ready
@@ -43,17 +42,15 @@ def _states(places: Places) -> list[IncidentState]:
 def _playbooks(states: list[IncidentState]) -> tuple[PlaybookRow, ...]:
     from runbook_tui.tui.home import PlaybookRow
 
-    rows: list[PlaybookRow] = []
-    for path in list_playbooks(own_folders()):
-        try:
-            book = read_playbook(path)
-        except RunbookError:
-            rows.append(PlaybookRow(path.stem, "has mistakes: runbook playbook check", ""))
-            continue
-        drilled = [one for one in states if one.mode == "drill" and one.title == book.title and one.contained_at]
-        last = f"last drilled {drilled[0].contained_at[:10]}" if drilled else ""
-        rows.append(PlaybookRow(book.id, book.title, clock_text(book.target), last))
-    return tuple(rows)
+    return tuple(
+        PlaybookRow(one.id, one.title, clock_text(one.target) if one.target else "", _last_drill(states, one.title))
+        for one in map(cover, list_playbooks(own_folders()))
+    )
+
+
+def _last_drill(states: list[IncidentState], title: str) -> str:
+    drilled = [one for one in states if one.mode == "drill" and one.title == title and one.contained_at]
+    return f"last drilled {drilled[0].contained_at[:10]}" if drilled else ""
 
 
 def _incidents(states: list[IncidentState]) -> tuple[IncidentRow, ...]:

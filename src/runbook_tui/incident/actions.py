@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runbook_tui.incident.lines import open_lines
-from runbook_tui.incident.plan import FINISHED, what_is_next
+from runbook_tui.incident.plan import what_is_next
 from runbook_tui.incident.state import IncidentState
 from runbook_tui.playbook.model import Playbook
 
@@ -58,15 +58,33 @@ def why_disallowed(book: Playbook, state: IncidentState, name: str, now: datetim
     running = next((step for step, one in state.steps.items() if one.status == "running"), "")
     if name == "stop":
         return "" if running else "nothing is running"
-    if name == "clear":
-        return "" if state.unknown_operations() else "no outcome is unknown"
-    if name == "reopen":
-        return "" if any(one.status in FINISHED for one in state.steps.values()) else "no step is finished yet"
-    if name in ("waive", "attest"):
-        return "" if open_lines(state) else "no line is open"
     if name == "tripwire":
-        return "it is contain-now already" if state.tripwire else ""
+        # It does not wait for a running step, unless that step decides the order at this moment.
+        deciding = running and book.step(running).action == "decide"
+        return "it is contain-now already" if state.tripwire else f"{running} is running" if deciding else ""
+    if running:
+        return f"{running} is running"
     if name in ("run", "skip"):
         following = what_is_next(book, state, now)
         return "" if following.step else following.why
-    return f"{running} is running" if running else ""
+    return _nothing_to_say(state, name)
+
+
+def reopenable(state: IncidentState) -> list[str]:
+    """The steps that can be done again: finished, failed or waiting ones."""
+    return [name for name, one in state.steps.items() if one.status not in ("pending", "running")]
+
+
+def _nothing_to_say(state: IncidentState, name: str) -> str:
+    """Why there is nothing that this word of the operator could be about, or "" when there is."""
+    if name == "clear":
+        return "" if state.unknown_operations() else "no outcome is unknown"
+    if name == "reopen":
+        return "" if reopenable(state) else "no step is finished yet"
+    if name == "waive":
+        return "" if open_lines(state) else "no line is open"
+    if name == "attest":
+        # An unknown outcome is settled, not attested.
+        attestable = [line for line in open_lines(state) if not line.id.startswith("operation:")]
+        return "" if attestable else "no line is open that a person could attest"
+    return ""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_tui.conductor.protocol import Client
 from runbook_tui.foundation.text import one_line
+from runbook_tui.incident.actions import reopenable
 from runbook_tui.incident.lines import Line, open_lines
-from runbook_tui.incident.plan import FINISHED, what_is_next
+from runbook_tui.incident.plan import what_is_next
 from runbook_tui.incident.prompts import Prompt
 from runbook_tui.tui.ask import Ask
 from runbook_tui.tui.block import Rows, foreign, row
@@ -147,7 +148,7 @@ def _clear(client: Client) -> Form:
 
 
 def _reopen(client: Client) -> Form:
-    names = tuple(name for name, one in client.state.steps.items() if one.status in FINISHED)
+    names = tuple(reopenable(client.state))
     labels = tuple(f"{name}: {one_line(client.book.step(name).title)}" for name in names)
     asked = [Prompt("step", "choice", "Which step?", names), Prompt("reason", "text", "Why is it done again?")]
     told = [row("The step can be run again. What it did in the world stays done.")]

@@ -1,7 +1,7 @@
 """`runbook conductor` (not shown): the process that runs one incident, started by `launch` and detached from it.
 
-Standard input carries one JSON line {setup, playbook, secrets, passphrase}; standard output answers with one line,
-{"ready": true} or {"error", "hint", "exit_code"}. Afterwards both belong to nobody.
+Standard input carries one JSON line {setup, playbook, secrets, passphrase, wait}; standard output answers with one line,
+{"ready": true} or {"error", "hint", "exit_code", "reason"}. Afterwards both belong to nobody.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from runbook_tui.foundation.clock import Clock, RealClock
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.secrets.vault import Binding, Credential, SessionVault, Vault
+from runbook_tui.secrets.vault import Binding, Credential, SessionVault, Vault, VaultError
 
 if TYPE_CHECKING:
     from runbook_tui.conductor.core import Conductor
@@ -41,7 +41,8 @@ def command() -> int:
     try:
         conductor, world = raise_conductor(setup, request.get("playbook", ""), request, RealClock())
     except RunbookError as error:
-        _answer({"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)})
+        why = error.reason if isinstance(error, VaultError) else ""
+        _answer({"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code), "reason": why})
         return error.exit_code
     from runbook_tui.conductor.server import Server
 

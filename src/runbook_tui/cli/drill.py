@@ -12,15 +12,18 @@ from runbook_tui.cli.setup import Setup
 
 @click.command("drill")
 @click.argument("playbook")
-@click.option("--scenario", default="", help="Another scenario than the playbook's own.")
+@click.option("--scenario", default="", metavar="S", help="Another scenario than the playbook's own, by id or file.")
 @click.option("--seed", type=int, help="The same seed makes the same drill.")
 @click.option("--auto", is_flag=True, help="The model operator plays, on a clock that does not wait.")
 @click.option("--plain", is_flag=True, help="Line by line, without a full screen.")
 @json_option
 def command(playbook: str, scenario: str, seed: int | None, auto: bool, plain: bool, as_json: bool) -> int:
-    """Rehearse PLAYBOOK: made-up secrets, a simulated provider, nothing real is touched."""
+    """Rehearse PLAYBOOK: made-up secrets, a simulated provider, nothing real is touched.
+
+    Exit code: 0 contained, 1 failed, 2 bad input, 3 still open, 130 interrupted.
+    """
     from runbook_tui.cli import wiring
-    from runbook_tui.cli.launch import leave, plain_wanted, show, start_conductor
+    from runbook_tui.cli.launch import show_and_leave, start_conductor
     from runbook_tui.cli.playbook import own_folders
     from runbook_tui.drill.scenario import default_scenario, load_scenario
     from runbook_tui.foundation.clock import RealClock
@@ -40,8 +43,7 @@ def command(playbook: str, scenario: str, seed: int | None, auto: bool, plain: b
         return _auto(setup, book.source, as_json=as_json)
     click.echo(f"DRILL: {chosen.brief}", err=True)
     client = start_conductor(setup, book.source)
-    show(client, plain=plain_wanted(plain))
-    return leave(client, as_json=as_json)
+    return show_and_leave(client, plain=plain, as_json=as_json)
 
 
 def _auto(setup: Setup, source: str, *, as_json: bool) -> int:

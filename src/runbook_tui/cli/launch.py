@@ -9,6 +9,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from runbook_tui.cli.setup import Setup
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
@@ -58,6 +60,9 @@ def start_conductor(
         answer = json.loads(process.stdout.readline() or b"{}")
     except (OSError, ValueError):
         answer = {}
+    except KeyboardInterrupt:
+        click.echo(f"{setup.incident} may be open already: `runbook incident list` shows it", err=True)
+        raise
     if not answer.get("ready"):
         if "error" in answer:
             raise RunbookError(answer["error"], answer["hint"], exit_code=Exit(answer["exit_code"]))
@@ -99,10 +104,15 @@ def show(client: Client, *, plain: bool) -> int:
     return code
 
 
+def show_and_leave(client: Client, *, plain: bool, as_json: bool) -> int:
+    """Run a front end and say how the incident stands; 130 when the operator left with Ctrl-C."""
+    code = show(client, plain=plain)
+    stands = leave(client, as_json=as_json)
+    return code if code == Exit.INTERRUPTED else stands
+
+
 def leave(client: Any, *, as_json: bool) -> int:
     """After the front end: end the conductor of a closed incident, print the result, and say how it stands."""
-    import click
-
     from runbook_tui.cli import emit
     from runbook_tui.incident.result import result
 

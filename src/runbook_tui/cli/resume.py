@@ -16,7 +16,7 @@ from runbook_tui.foundation.places import Places
 @json_option
 def command(incident: str | None, watch: bool, plain: bool, as_json: bool) -> int:
     """Continue INCIDENT (without it: the newest open one)."""
-    from runbook_tui.cli.launch import leave, plain_wanted, show, start_conductor, terminal_name
+    from runbook_tui.cli.launch import show_and_leave, start_conductor, terminal_name
     from runbook_tui.cli.setup import Setup
     from runbook_tui.conductor.client import connect
 
@@ -38,8 +38,7 @@ def command(incident: str | None, watch: bool, plain: bool, as_json: bool) -> in
 
             passphrase = ask_secret("passphrase of the file vault").expose()
         client = start_conductor(setup, "", secrets, passphrase=passphrase, role=role)
-    show(client, plain=plain_wanted(plain))
-    return leave(client, as_json=as_json)
+    return show_and_leave(client, plain=plain, as_json=as_json)
 
 
 def newest_open(places: Places) -> str:

@@ -69,7 +69,7 @@ def command(
     """
     from runbook_tui.cli import wiring
     from runbook_tui.cli.intake import prepare
-    from runbook_tui.cli.launch import leave, plain_wanted, show, start_conductor
+    from runbook_tui.cli.launch import leave, show, start_conductor
     from runbook_tui.cli.playbook import own_folders
     from runbook_tui.playbook.loader import read_playbook
     from runbook_tui.playbook.shelf import find_playbook
@@ -106,7 +106,7 @@ def command(
             leave(client, as_json=as_json)
             return error.exit_code
     else:
-        code = show(client, plain=plain_wanted(plain))
+        code = show(client, plain=plain)
         if code == Exit.INTERRUPTED:
             leave(client, as_json=as_json)
             return code

@@ -1,6 +1,6 @@
 """`runbook conductor` (not shown): the process that runs one incident, started by `launch` and detached from it.
 
-Standard input carries one JSON line {setup, playbook, secrets, passphrase, wait}; standard output answers with one line,
+Standard input carries one JSON line {setup, playbook, secrets, passphrase, wait}; standard output answers with one,
 {"ready": true} or {"error", "hint", "exit_code", "reason"}. Afterwards both belong to nobody.
 """
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_tui.cli.setup import Setup
+from runbook_tui.cli.wiring import interactive
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.secrets.vault import Credential
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from runbook_tui.conductor.client import SocketClient
     from runbook_tui.conductor.protocol import Client
 
-_PATIENCE = 120.0  # seconds until the conductor must be ready: a keyring dialog may stand in between
+_DIALOG = 60.0  # seconds to wait for somebody to unlock the keyring
 
 
 def start_conductor(
@@ -32,7 +33,7 @@ def start_conductor(
     role: str = "drive",
     name: str = "",
 ) -> SocketClient:
-    """Start the process for `setup` and connect to it. Secrets go through its standard input, nothing else."""
+    """Start the process for `setup` and connect to it; at a terminal, offers to wait for a keyring's dialog."""
     from runbook_tui.conductor.client import connect
 
     request = {
@@ -44,6 +45,21 @@ def start_conductor(
             for one in secrets or ()
         ],
     }
+    answer = _start(request)
+    if answer.get("reason") in ("prompt", "hanging") and interactive():
+        click.echo(answer["error"], err=True)
+        if click.confirm(f"wait up to {_DIALOG:.0f} s for it?", default=True, err=True):
+            answer = _start({**request, "wait": _DIALOG})
+    if not answer.get("ready"):
+        raise RunbookError(answer["error"], answer["hint"], exit_code=Exit(answer["exit_code"]))
+    client = connect(Places.default(), setup.incident, name or terminal_name(), role)
+    if client is None:
+        raise RunbookError("the conductor ended at once", "see conductor.log in the incident's folder")
+    return client
+
+
+def _start(request: dict[str, Any]) -> dict[str, Any]:
+    """Start the process and hear how it went. Secrets go through its standard input, nothing else."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "runbook_tui", "conductor"],
         stdin=subprocess.PIPE,
@@ -57,21 +73,14 @@ def start_conductor(
     try:
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.close()
-        answer = json.loads(process.stdout.readline() or b"{}")
+        answer: dict[str, Any] = json.loads(process.stdout.readline())
     except (OSError, ValueError):
-        answer = {}
-    except KeyboardInterrupt:
-        click.echo(f"{setup.incident} may be open already: `runbook incident list` shows it", err=True)
-        raise
-    if not answer.get("ready"):
-        if "error" in answer:
-            raise RunbookError(answer["error"], answer["hint"], exit_code=Exit(answer["exit_code"]))
         last = process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
-        raise RunbookError("the conductor could not be started", *last, exit_code=Exit.INCOMPLETE)
-    client = connect(Places.default(), setup.incident, name or terminal_name(), role)
-    if client is None:
-        raise RunbookError("the conductor ended at once", "see conductor.log in the incident's folder")
-    return client
+        raise RunbookError("the conductor could not be started", *last, exit_code=Exit.INCOMPLETE) from None
+    except KeyboardInterrupt:
+        click.echo(f"{request['setup']['incident']} may be open already: `runbook incident list` shows it", err=True)
+        raise
+    return answer
 
 
 def terminal_name() -> str:

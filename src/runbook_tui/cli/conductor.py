@@ -46,7 +46,8 @@ def command() -> int:
         return error.exit_code
     from runbook_tui.conductor.server import Server
 
-    server = Server(conductor, conductor.kit.folder)
+    rebuildable = world is not None or conductor.kit.vault.durable
+    server = Server(conductor, conductor.kit.folder, rebuildable=rebuildable)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for end in (signal.SIGTERM, signal.SIGINT):
         signal.signal(end, lambda *_: conductor.over.set())

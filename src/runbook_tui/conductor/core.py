@@ -91,6 +91,11 @@ class Conductor:
             if terminal in self._log.terminals:
                 self._log.terminals.remove(terminal)
 
+    def needed(self) -> bool:
+        """Whether somebody is connected, or a step runs or waits for its time."""
+        waiting = any(one.status == "waiting" for one in self.state.steps.values())
+        return bool(self._log.terminals) or self.busy() or waiting
+
     def handle(self, terminal: Terminal, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one request; RunbookError says why it is refused."""
         try:

@@ -20,16 +20,21 @@ from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.files import make_private_dir, write_atomic
 
 _TICK = 0.5  # seconds between two looks at waiting steps
+_LINGER = 900.0  # seconds without a terminal or a step, after which a conductor that can be rebuilt ends
 # sun_path holds 104 bytes on macOS and 108 on Linux, the closing NUL included.
 _LONGEST_PATH = 100
 SOCKET_NOTE = "socket"  # file in the incident's folder that says where the socket is
 
 
 class Server:
-    """Listens in the incident's folder until the conductor is over."""
+    """Listens in the incident's folder until the conductor is over.
 
-    def __init__(self, conductor: Conductor, folder: Path) -> None:
+    `rebuildable`: nothing is lost when the process ends, so it does not outlive its use. A session vault would be lost.
+    """
+
+    def __init__(self, conductor: Conductor, folder: Path, *, rebuildable: bool) -> None:
         self._conductor = conductor
+        self._rebuildable = rebuildable
         self._path = _socket_path(folder)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # bind() would leave the socket open to others for a moment under a loose umask.
@@ -54,9 +59,13 @@ class Server:
             self._note.unlink()
 
     def _tick(self) -> None:
+        alone = 0.0
         while not self._conductor.over.wait(_TICK):
             with contextlib.suppress(RunbookError):  # a refused step stays waiting and says why on the screen
                 self._conductor.tick()
+            alone = 0.0 if self._conductor.needed() else alone + _TICK
+            if self._rebuildable and alone > _LINGER:
+                self._conductor.over.set()
 
     def _accept(self) -> None:
         while True:

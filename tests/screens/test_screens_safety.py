@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from runbook_tui.tui.app import IncidentApp
 from runbook_tui.tui.environment import scrub
 from runbook_tui.tui.home import HomeData, IncidentRow, PlaybookRow, Ready
 from runbook_tui.tui.home_screen import HomeApp
+from servers.processes import plain_environment
+from servers.terminal import Terminal
 
 HOSTILE = [
     "[@click=app.exit]press me[/] [bold red]x[/]",
@@ -179,25 +182,43 @@ def test_a_signal_ends_the_screen_in_order(number: signal.Signals) -> None:
 
 def test_a_closed_terminal_ends_the_screen(tmp_path: Path) -> None:
     """A real terminal that is killed takes the screen with it; a terminated screen gives the terminal back."""
-    from servers.terminal import Terminal
-
     program = [sys.executable, "-c", _SCREEN.format(folder=str(Path(__file__).parent))]
-    terminal = Terminal(program, env=dict(os.environ), columns=80, rows=24)
+    terminal = Terminal(program, env=plain_environment(), columns=80, rows=24)
     try:
         terminal.wait_for("NEXT")
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.wait_exit() == 128 + signal.SIGTERM
     finally:
         terminal.close()
-    other = Terminal(program, env=dict(os.environ), columns=120, rows=40)
+    other = Terminal(program, env=plain_environment(), columns=120, rows=40)
     other.wait_for("CLOSED LOOP")
     pid = other.pid
     other.close()
+    asyncio.run(_until(lambda: not Path(f"/proc/{pid}").exists()))
+
+
+def test_ctrl_z_goes_to_the_shell_and_comes_back() -> None:
+    """ctrl+z stops the process as a shell expects, and after `fg` the screen is drawn again."""
+    program = [sys.executable, "-c", _SCREEN.format(folder=str(Path(__file__).parent))]
+    terminal = Terminal(program, env=plain_environment(), columns=80, rows=24)
+    try:
+        terminal.wait_for("NEXT")
+        terminal.send("C-z")
+        terminal.wait_gone("NEXT")
+        status = Path(f"/proc/{terminal.pid}/stat")
+        asyncio.run(_until(lambda: status.read_text().rsplit(")", 1)[1].split()[0] == "T"))
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.wait_for("NEXT")
+    finally:
+        terminal.close()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
     for _ in range(100):
-        if not Path(f"/proc/{pid}").exists():
-            break
-        asyncio.run(asyncio.sleep(0.1))
-    assert not Path(f"/proc/{pid}").exists()
+        if holds():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it did not come about")
 
 
 def test_the_home_screen_shows_foreign_titles_as_they_are() -> None:

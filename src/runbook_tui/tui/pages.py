@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import unescape
+from itertools import groupby, zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -33,12 +35,30 @@ def show_report(app: IncidentApp, markdown: str) -> None:
 
     def lines(shown: Board, width: int) -> Rows:
         rows: Rows = []
-        for line in plain(markdown, 1_000_000, keep_newlines=True).split("\n"):
+        # The report writes punctuation as numeric entities; here nothing is markup, so the characters themselves show.
+        for line in _aligned(plain(unescape(markdown), 1_000_000, keep_newlines=True).split("\n"), width):
             style = STRONG if line.startswith("#") else FAINT if line.startswith(("```", "|--", "| -")) else ""
             rows += [row(" ", (part, style)) for part in wrap(line, width - 1, drop_whitespace=False) or [""]]
         return rows
 
     app.push_screen(PageScreen("REPORT PREVIEW: `runbook report` writes it", lines))
+
+
+def _aligned(lines: list[str], width: int) -> list[str]:
+    """Tables with their columns below each other, where they fit."""
+    found: list[str] = []
+    for is_table, group in groupby(lines, key=lambda line: line.startswith("| ")):
+        block = list(group)
+        if is_table:
+            cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in block]
+            widths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
+            if sum(widths) + 3 * len(widths) < width:
+                block = [
+                    "| " + " | ".join(cell.ljust(room) for cell, room in zip(row_, widths, strict=False)) + " |"
+                    for row_ in cells
+                ]
+        found += block
+    return found
 
 
 def _steps(shown: Board, width: int) -> Rows:

@@ -53,14 +53,21 @@ class SafeApp(App[Result], inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self.animation_level = "none"
+        self._last_resort: threading.Timer | None = None
         self._filters.append(ControlFilter())
 
     def on_mount(self) -> None:
+        # Back from ctrl+z the terminal is empty, and nothing on the screen knows it.
+        self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, partial(self._end_by_signal, number))
+
+    def on_unmount(self) -> None:
+        if self._last_resort is not None:
+            self._last_resort.cancel()
 
     async def on_event(self, event: events.Event) -> None:
         """Take keys strictly one after the other.
@@ -91,9 +98,9 @@ class SafeApp(App[Result], inherit_bindings=False):
             driver: Any = self._driver
             driver.exit_event.set()
             driver.write = lambda data: None
-            last = threading.Timer(_LAST_RESORT, os._exit, (status,))
-            last.daemon = True
-            last.start()
+            self._last_resort = threading.Timer(_LAST_RESORT, os._exit, (status,))
+            self._last_resort.daemon = True
+            self._last_resort.start()
         self.exit(return_code=status)
 
     def action_leave(self) -> None:

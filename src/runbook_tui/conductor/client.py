@@ -10,17 +10,18 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runbook_tui.conductor.core import Conductor
-from runbook_tui.conductor.protocol import MAX_LINE
-from runbook_tui.conductor.server import SOCKET_NOTE
+from runbook_tui.conductor.protocol import MAX_LINE, SOCKET_NOTE
 from runbook_tui.foundation.clock import Clock, RealClock
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.state import IncidentState, apply, fold
 from runbook_tui.playbook.loader import from_source
+
+if TYPE_CHECKING:
+    from runbook_tui.conductor.core import Conductor
 
 _PATIENCE = 90.0  # seconds a reply may take: a keyring dialog stands in between
 

@@ -36,6 +36,7 @@ from runbook_tui.incident.state import IncidentState
 from runbook_tui.playbook.model import Playbook
 
 MAX_LINE = 4 << 20
+SOCKET_NOTE = "socket"  # file in the incident's folder that says where the socket is
 
 
 class Client(Protocol):

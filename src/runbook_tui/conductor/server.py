@@ -15,7 +15,7 @@ from typing import Any
 
 from runbook_tui.conductor.core import Conductor
 from runbook_tui.conductor.logbook import Terminal
-from runbook_tui.conductor.protocol import MAX_LINE
+from runbook_tui.conductor.protocol import MAX_LINE, SOCKET_NOTE
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.files import make_private_dir, write_atomic
 
@@ -23,7 +23,6 @@ _TICK = 0.5  # seconds between two looks at waiting steps
 _LINGER = 900.0  # seconds without a terminal or a step, after which a conductor that can be rebuilt ends
 # sun_path holds 104 bytes on macOS and 108 on Linux, the closing NUL included.
 _LONGEST_PATH = 100
-SOCKET_NOTE = "socket"  # file in the incident's folder that says where the socket is
 
 
 class Server:

@@ -170,8 +170,14 @@ def sentence(event: Event) -> str:
     say = _SENTENCES.get(event.kind)
     if say is None:
         return ""
-    values = {key: one_line(str(value), 200) for key, value in event.data.items()}
-    return say.format_map(_Blank(values)).strip(" :") if isinstance(say, str) else ""
+    values = {key: one_line(str(value), 200) for key, value in event.data.items() if value is not None}
+    values["code"] = f" {values['status']}" if values.get("status") else ""
+    values["because"] = f": {values['reason']}" if values.get("reason") else ""
+    if "op" in values:
+        # INCIDENT.STEP.ATTEMPT[.ITEM]: the operator knows the step and the item
+        parts = values["op"].split(".")
+        values["call"] = " ".join([*parts[1:2], *parts[3:]]) or values["op"]
+    return say.format_map(_Blank(values)).strip()
 
 
 class _Blank(dict[str, str]):
@@ -183,22 +189,22 @@ _SENTENCES: dict[str, str] = {
     "opened": "{mode} incident {incident} opened: {title}",
     "driver": "{name} drives",
     "resumed": "resumed",
-    "closed": "closed: {state} {reason}",
+    "closed": "closed: {state}{because}",
     "subject": "{slot} is {name} at {provider_name} {key_id}",
-    "decision": "order {order} by {rule} {reason}",
+    "decision": "order {order} by {rule}{because}",
     "tripwire": "contain now: {reason}",
     "step_started": "{step}: started",
-    "step_done": "{step}: done {reason}",
-    "step_failed": "{step}: {status} {reason}",
-    "step_waiting": "{step}: waits until {until} {reason}",
-    "step_skipped": "{step}: skipped: {reason}",
-    "step_reopened": "{step}: reopened {reason}",
+    "step_done": "{step}: done{because}",
+    "step_failed": "{step}: {status}{because}",
+    "step_waiting": "{step}: waits until {until}{because}",
+    "step_skipped": "{step}: skipped{because}",
+    "step_reopened": "{step}: reopened{because}",
     "intent": "{step}: about to {what}",
-    "outcome": "{op}: {result} {status} {reason}",
-    "cleared": "{op}: cleared as {as} by {by} {reason}",
+    "outcome": "{call}: {result}{code}{because}",
+    "cleared": "{call}: settled as {as} by {by}{because}",
     "new_credential": "new secret {name} {key_id} {fingerprint} stored in {stored_in}",
-    "verification": "{slot} {side}: {verdict} ({proof}) {reason}",
-    "consumer_state": "{consumer}: {stage} {reason}",
+    "verification": "{slot} {side}: {verdict} ({proof}){because}",
+    "consumer_state": "{consumer}: {stage}{because}",
     "attested": "{by} attests that {slot} {side} is closed: {what}",
     "waiver": "{name} waives {line}: {reason}",
     "note": "note: {text}",

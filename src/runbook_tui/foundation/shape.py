@@ -74,7 +74,7 @@ def _check(document: Document, value: Any, path: _Place, schema: Schema, root: S
     if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
         yield document.problem(path, f"{_name(path)} cannot be {value!r}", hint or f"it must match {schema['pattern']}")
     if isinstance(value, int | float) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
-        yield document.problem(path, f"{_name(path)} cannot be {value}", hint)
+        yield document.problem(path, f"{_name(path)} cannot be {value}", hint or _limits(schema, "imum"))
     if isinstance(value, dict):
         yield from _check_object(document, value, path, schema, root)
     if isinstance(value, list):
@@ -94,7 +94,7 @@ def _check_object(
             wanted = str(properties.get(key, {}).get("description", ""))
             yield document.problem(path, f"{_name(path)} needs `{key}`", wanted or f"add `{key}: …`")
     if len(value) < schema.get("minProperties", 0) or len(value) > schema.get("maxProperties", len(value)):
-        yield document.problem(path, f"{_name(path)} has {len(value)} entries", hint or _limits(schema))
+        yield document.problem(path, f"{_name(path)} has {len(value)} entries", hint or _limits(schema, "Properties"))
     for key, item in value.items():
         if key in properties:
             yield from _check(document, item, (*path, key), properties[key], root)
@@ -107,9 +107,9 @@ def _check_object(
             yield from _check(document, item, (*path, key), others, root)
 
 
-def _limits(schema: Schema) -> str:
-    most = schema.get("maxProperties")
-    return f"{schema.get('minProperties', 0)} to {most}" if most else f"at least {schema.get('minProperties', 0)}"
+def _limits(schema: Schema, what: str) -> str:
+    least, most = schema.get(f"min{what}"), schema.get(f"max{what}")
+    return " and ".join(part for part in (least and f"at least {least}", most and f"at most {most}") if part)
 
 
 def _near(word: Any, options: list[Any]) -> str:

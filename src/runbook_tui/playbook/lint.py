@@ -93,7 +93,7 @@ def _orders(document: Document) -> Iterator[Problem]:
 
 def _actions(document: Document) -> Iterator[Problem]:
     for path, step in _steps(document):
-        actions = [name for name in ACTIONS if name in step]
+        actions = [name for name in step if name in ACTIONS]
         if len(actions) > 1:
             yield document.problem(
                 (*path, actions[1]), f"the step has two actions: {actions[0]} and {actions[1]}", "split it"

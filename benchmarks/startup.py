@@ -13,10 +13,13 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import statistics
 import struct
+import subprocess
 import sys
+import tempfile
 import termios
 import time
 from pathlib import Path
@@ -25,8 +28,6 @@ _HERE = Path(__file__).resolve().parent
 _BIN = Path(sys.executable).parent
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()=>][0-9A-Z]?")
 _IDLE = 10.0
-# What a terminal loads beside the screen to talk to its conductor.
-_CLIENT = "import runbook_tui.conductor.client"
 
 
 def _environment() -> dict[str, str]:
@@ -84,9 +85,39 @@ class Pane:
         os.close(self.fd)
 
 
-def first_paint(program: str, text: str) -> tuple[float, float]:
-    """(CPU, wall) seconds from the start until `text` stands on the screen."""
-    pane = Pane(sys.executable, str(_HERE / program))
+def open_incident(home: str) -> str:
+    """A real drill with its conductor process, left open with 50 events; the incident's id."""
+    os.environ["RUNBOOK_HOME"] = home
+    from runbook_tui.conductor.client import connect
+    from runbook_tui.foundation.places import Places
+
+    runbook = [str(_BIN / "runbook"), "drill", "api-key-leaked", "--plain"]
+    subprocess.run(runbook, input=b"leave\n", env=_environment(), capture_output=True, check=False, timeout=60)
+    incident = next(Places.default().incidents.iterdir()).name
+    client = connect(Places.default(), incident, "benchmark")
+    assert client is not None
+    while len(client.events) < 50:
+        client.request("note", text=f"note {len(client.events)}: support told", at="")
+        time.sleep(0.01)
+    client.close()
+    return incident
+
+
+def shut_down(incident: str) -> None:
+    """End the conductor of the benchmark's incident."""
+    from runbook_tui.conductor.client import connect
+    from runbook_tui.foundation.places import Places
+
+    client = connect(Places.default(), incident, "benchmark", "drive")
+    if client is not None:
+        client.request("take_over")
+        client.request("shutdown")
+        client.close()
+
+
+def first_paint(text: str, *command: str) -> tuple[float, float]:
+    """(CPU, wall) seconds from the start of a program until `text` stands on the screen."""
+    pane = Pane(*command)
     pane.until(text)
     found = pane.cpu(), time.perf_counter() - pane.begun
     pane.end()
@@ -145,11 +176,14 @@ def _spread(values: list[float]) -> str:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     runbook = str(_BIN / "runbook")
+    home = tempfile.mkdtemp(prefix="runbook-benchmark-")
+    incident = open_incident(home)
+    hello, recorded = (str(_HERE / name) for name in ("hello.py", "incident.py"))
     measured = {
-        "hello-world Textual, first paint": lambda: first_paint("hello.py", "Hello, world"),
-        "incident of 50 events, first paint": lambda: first_paint("incident.py", "NEXT"),
+        "hello-world Textual, first paint": lambda: first_paint("Hello, world", sys.executable, hello),
+        "runbook resume, 50 events, first paint": lambda: first_paint("NEXT", runbook, "resume", incident),
+        "the screen alone, 50 events": lambda: first_paint("NEXT", sys.executable, recorded),
         "python -c pass": lambda: command(sys.executable, "-c", "pass"),
-        "python -c 'import …conductor.client'": lambda: command(sys.executable, "-c", _CLIENT),
         "runbook --version": lambda: command(runbook, "--version"),
         "runbook playbook list": lambda: command(runbook, "playbook", "list"),
     }
@@ -159,16 +193,18 @@ def main() -> None:
             reading = measure()
             if number:
                 readings[name].append(reading)
-    print(f"{'milliseconds, ' + str(rounds) + ' rounds':<38}{'CPU min':>9}{'median':>9}{'wall min':>10}{'median':>9}")
+    print(f"{'milliseconds, ' + str(rounds) + ' rounds':<40}{'CPU min':>9}{'median':>9}{'wall min':>10}{'median':>9}")
     for name, found in readings.items():
         cpu, wall = zip(*found, strict=True)
         figures = (min(cpu), statistics.median(cpu), min(wall), statistics.median(wall))
         columns = zip(figures, (9, 9, 10, 9), strict=True)
-        print(f"{name:<38}" + "".join(f"{value * 1000:>{width}.0f}" for value, width in columns))
+        print(f"{name:<40}" + "".join(f"{value * 1000:>{width}.0f}" for value, width in columns))
     floor, ours = (readings[name] for name in list(measured)[:2])
     low = min(cpu for cpu, _ in ours) / min(cpu for cpu, _ in floor)
     middle = statistics.median(cpu for cpu, _ in ours) / statistics.median(cpu for cpu, _ in floor)
     print(f"\nfirst paint / floor, by CPU      {low:.2f} (minimum), {middle:.2f} (median)     goal <= 1.6")
+    shut_down(incident)
+    shutil.rmtree(home)
     dead, pages, idle, peak = keys()
     print(f"key to paint                     {_spread(dead)}     goal p95 <= 10 ms")
     print(f"page opened                      {_spread(pages)}")

@@ -15,11 +15,11 @@ from runbook_tui.cli.setup import Setup
 from runbook_tui.cli.wiring import interactive
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
-from runbook_tui.secrets.vault import Credential
 
 if TYPE_CHECKING:
     from runbook_tui.conductor.client import SocketClient
     from runbook_tui.conductor.protocol import Client
+    from runbook_tui.secrets.vault import Credential
 
 _DIALOG = 60.0  # seconds to wait for somebody to unlock the keyring
 

@@ -18,7 +18,7 @@ from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.state import IncidentState, apply, fold
-from runbook_tui.playbook.loader import from_source
+from runbook_tui.playbook.model import from_data
 
 if TYPE_CHECKING:
     from runbook_tui.conductor.core import Conductor
@@ -44,7 +44,7 @@ class _Base:
             self.state = fold(self.events)
             self.driving = told["driving"]
             self.vault = told["vault"]
-            self.book = from_source(told["playbook"], "playbook")
+            self.book = from_data(told["playbook"])
             self.folder = Path(told["folder"])
 
     def _take(self, push: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from runbook_tui.incident.events import Event
 from runbook_tui.incident.procedure import recover
 from runbook_tui.incident.state import IncidentState
 from runbook_tui.journal.store import Journal, JournalError
-from runbook_tui.playbook.model import Playbook
+from runbook_tui.playbook.model import Playbook, to_data
 
 
 class Conductor:
@@ -80,7 +80,7 @@ class Conductor:
                 "events": told,
                 "driving": terminal.driving,
                 "vault": self.kit.vault.kind,
-                "playbook": self.book.source,
+                "playbook": to_data(self.book),
                 "folder": str(self.kit.folder),
                 "clock": iso(self.kit.clock.now()),
             }

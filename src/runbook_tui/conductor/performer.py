@@ -15,7 +15,7 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import write_atomic
 from runbook_tui.incident import effects as do
 from runbook_tui.incident.state import IncidentState, Subject
-from runbook_tui.playbook.lint import CHANGES
+from runbook_tui.playbook.model import CHANGES
 from runbook_tui.providers.engine import CallOutcome
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Binding, Credential
@@ -82,9 +82,12 @@ class Performer:
             link, steps = manifest.docs, [f"Open the dashboard of {manifest.name}.", what, "Come back here."]
         if self._kit.dashboard:
             link = self._kit.dashboard
-            press = f"DRILL: press its button on that page, or in another terminal: curl -X POST {link}/{operation}"
-            none = "DRILL: the simulated dashboard shows none of it; say what you would look at."
-            steps.append(none if task is None else press)
+            press = [
+                "DRILL: press its button on that page, or in another terminal:",
+                f"curl -X POST {link}/{operation}",
+            ]
+            none = ["DRILL: the simulated dashboard has none of it;", "say what you would look at."]
+            steps += none if task is None else press
         return {"link": link, "steps": steps}
 
     # -- provider calls

@@ -153,7 +153,7 @@ def _open(scenario: Scenario, folder: Path, estate: Estate, catalogue: Catalogue
 
 def _start(folder: Path, manifests: Iterable[str]) -> tuple[subprocess.Popen[str], Pass]:
     """The simulator's process; its orders go through standard input, which also ends it when this process does."""
-    token = secrets.token_hex(16)
+    token = secrets.token_hex(8)  # short: people copy the address from an 80-column screen
     orders = {"state": str(folder / _STATE), "manifests": list(manifests), "control": token}
     environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "SYSTEMROOT") if name in os.environ}
     log = folder / "simulator.log"

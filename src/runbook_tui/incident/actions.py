@@ -11,7 +11,7 @@ from runbook_tui.incident.state import IncidentState
 from runbook_tui.playbook.model import Playbook
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Action:
     """One thing the operator can do. `asks` names the texts it takes; `word` is what the plain front end is told."""
 

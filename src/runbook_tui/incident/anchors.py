@@ -24,7 +24,7 @@ OURS_WITHIN = 3.0  # seconds between a call of ours and its entry in the provide
 _TIME_KEYS = ("time", "at", "timestamp", "created_at", "createdAt", "created", "date", "eventTime")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Anchor:
     """A moment between `lo` and `hi` (equal when exact; `lo` None: no earliest bound) and where it is known from."""
 
@@ -39,7 +39,7 @@ class Anchor:
         return cls(moment, moment, f"{source} (event {event.seq})", event)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Life:
     """What is known of one credential or account in time."""
 

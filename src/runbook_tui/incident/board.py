@@ -12,8 +12,7 @@ from runbook_tui.incident.events import Event
 from runbook_tui.incident.lines import Line, closed_loop, lines
 from runbook_tui.incident.plan import plan, what_is_next
 from runbook_tui.incident.state import IncidentState, age
-from runbook_tui.playbook.lint import CHANGES
-from runbook_tui.playbook.model import Playbook, Step
+from runbook_tui.playbook.model import CHANGES, Playbook, Step
 from runbook_tui.playbook.values import resolve
 
 # A mark and a word for every state: colour is never the only sign.
@@ -30,7 +29,7 @@ MARKS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class StepRow:
     """One step in the list."""
 
@@ -45,7 +44,7 @@ class StepRow:
     current: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Board:
     """Everything on the incident screen."""
 

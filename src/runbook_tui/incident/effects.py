@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Record:
     """Append an event; the reply is the new state. Nothing else happens before it is durable."""
 
@@ -15,7 +15,7 @@ class Record:
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Call:
     """One provider call. The reply: {result, status, reason, outputs, evidence, already, new, learned, note}.
 
@@ -30,7 +30,7 @@ class Call:
     store: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Keep:
     """Store a pasted secret as the new one of a slot. The reply: {name, key_id, fingerprint, mask, stored_in}."""
 
@@ -38,7 +38,7 @@ class Keep:
     answer: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Probe:
     """Ask the provider whether a credential works, or an account is gone.
 
@@ -51,7 +51,7 @@ class Probe:
     side: str  # old | new
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Deploy:
     """Give the new secret to one consumer. `op` as in Call. The reply: {result, stage, reason, evidence}."""
 
@@ -60,7 +60,7 @@ class Deploy:
     op: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Watch:
     """Look whether a consumer uses the new secret. The reply: {stage, proof, reason, evidence}."""
 
@@ -69,7 +69,7 @@ class Watch:
     since: str  # RFC 3339: a use before the roll-out, or our own probe of the new one, proves nothing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Scan:
     """Search repositories for a slot's secret. The reply is the document of `scan --json`."""
 
@@ -77,31 +77,31 @@ class Scan:
     repositories: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Deliver:
     """Send the test deliveries to an endpoint. The reply: {scheme, results}."""
 
     endpoint: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Export:
     """Write the report. The reply: {path, sha256}."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Sleep:
     """Let time pass on the injected clock. The reply: False, or True when the operator stopped the step."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Now:
     """The reply: the time, RFC 3339."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Look:
     """The reply: the current state."""
 

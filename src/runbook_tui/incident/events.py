@@ -57,7 +57,7 @@ KINDS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Event:
     """One line of the journal. `seq` counts from 1 and gives the order; `ts` is UTC RFC 3339 with microseconds."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from runbook_tui.incident.state import IncidentState, old_is_closed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Line:
     """One thing that has to be proven before the run may close as contained."""
 

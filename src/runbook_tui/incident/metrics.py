@@ -31,7 +31,7 @@ from runbook_tui.incident.state import IncidentState, fold
 from runbook_tui.playbook.model import Playbook
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Figure:
     """One metric. `seconds` or `count` holds its value; with neither it is not determined and `how` says why."""
 
@@ -59,7 +59,7 @@ class Figure:
         return any(bound is not None and bound < 0 for bound in self.seconds or ())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class StepSpan:
     """A step in time; `seconds` until it was finished, None while it is not."""
 
@@ -73,7 +73,7 @@ class StepSpan:
     target: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Measures:
     """Everything measured; `anchors` by id without the `t_`, missing ones absent."""
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Side:
     """The old or the new one of a credential, as last seen. `proof` is refused, listed, attested or none."""
 
     state: str = "undetermined"  # dead | alive | undetermined
     proof: str = "none"
     reason: str = ""
-    at: str = ""  # when it was seen, RFC 3339
+    at: str = ""  # when it was seen last, RFC 3339
+    since: str = ""  # when this state was seen first
     by: str = ""  # who attested
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Subject:
     """A credential or an account that the incident is about. `slot` is its name in the playbook."""
 
@@ -64,7 +65,7 @@ class Subject:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Consumer:
     """A place that uses a credential. Only `used` counts as live."""
 
@@ -80,7 +81,7 @@ class Consumer:
     at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class StepState:
     """Where a step stands. `items` holds the entries of a for_each that are finished."""
 
@@ -96,7 +97,7 @@ class StepState:
     acted: bool = False  # the action is done: running the step again only proves it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Operation:
     """One attempt of one changing call. `unknown` stays until it is cleared by proof or by the operator."""
 
@@ -113,7 +114,7 @@ class Operation:
     subject: str = ""  # slot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class IncidentState:
     """Everything known after `seq` events."""
 

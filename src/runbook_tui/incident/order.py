@@ -11,7 +11,7 @@ from runbook_tui.incident.state import IncidentState, Subject
 _DANGEROUS = frozenset({"money", "administration", "personal data", "unknown"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Advice:
     """A recommended order, the rule that fired, and the reason in one or two sentences."""
 
@@ -20,7 +20,7 @@ class Advice:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Facts:
     used: bool
     looked: bool  # somebody looked for use and saw none

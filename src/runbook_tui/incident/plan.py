@@ -16,7 +16,7 @@ from runbook_tui.playbook.values import Unresolved, lookup
 FINISHED = frozenset({"done", "skipped"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Next:
     """What the operator does now. `step` is None when nothing can be run: then `why` says what is awaited."""
 

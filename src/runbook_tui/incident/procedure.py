@@ -18,8 +18,7 @@ from runbook_tui.incident.plan import items, scope
 from runbook_tui.incident.prompts import is_manual, subject_of
 from runbook_tui.incident.proof import account_proof, consumer_proof, credential_proof, settle_accounts
 from runbook_tui.incident.state import IncidentState, Subject, old_is_closed
-from runbook_tui.playbook.lint import CHANGES
-from runbook_tui.playbook.model import Playbook, Step, Verify
+from runbook_tui.playbook.model import CHANGES, Playbook, Step, Verify
 from runbook_tui.playbook.values import Unresolved, resolve
 
 Procedure = Generator[do.Effect, Any, None]

@@ -15,7 +15,7 @@ from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import references
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Prompt:
     """One question. `kind`: text, choice, time, secret (not echoed, not recorded) or typed (must equal `expect`)."""
 

@@ -94,17 +94,18 @@ def _look(step: Step, slot: str, side: str, wanted: str, within: float) -> Ended
 
 
 def _seen(state: IncidentState, slot: str, side: str, unknown: list[Operation], reason: str) -> Ended:
-    """The wanted answer came. That a new one works shows only that the call which made this very one was done."""
-    if side == "new":
-        made_by = state.subjects[slot].new_op
-        others = [op for op in unknown if op.op != made_by]
-        unknown = [op for op in unknown if op.op == made_by]
-    else:
-        others = []
-    yield from _clear(unknown, "done")
-    if others:
-        return "unknown", "the new one works, but another may have been made: look at the provider's list, then settle"
-    return "done", reason
+    """The wanted answer came: what it shows of an unknown call.
+
+    That a new one works shows only that the call which made this very one was done; that the old one is dead shows
+    nothing about a call that was made when it was dead already.
+    """
+    subject = state.subjects[slot]
+    shown = [op for op in unknown if (op.op == subject.new_op if side == "new" else op.at <= subject.old.since)]
+    yield from _clear(shown, "done")
+    if len(shown) == len(unknown):
+        return "done", reason
+    left = "another may have been made" if side == "new" else "it was dead before this call"
+    return "unknown", f"{reason}; but {left}: look at the provider's list, then settle the outcome"
 
 
 def account_proof(step: Step, verify: Verify) -> Ended:

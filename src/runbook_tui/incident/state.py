@@ -268,8 +268,9 @@ def _verification(state: IncidentState, event: Event) -> IncidentState:
     if data["side"] == "new":
         subject = replace(subject, new_asked=event.ts)
         after = _with_subject(after, subject)
-    side = Side(data["verdict"], data.get("proof", "none"), data.get("reason", ""), event.ts)
     before = subject.old if data["side"] == "old" else subject.new
+    since = before.since if before.state == data["verdict"] else event.ts
+    side = Side(data["verdict"], data.get("proof", "none"), data.get("reason", ""), event.ts, since)
     if side.state == "undetermined" and before.state != "undetermined":
         return after  # no answer does not take back an answer
     if side.state == before.state and _grade(side) < _grade(before):
@@ -291,7 +292,8 @@ def _attested(state: IncidentState, event: Event) -> IncidentState:
         return state
     verdict = "dead" if data["side"] == "old" else "alive"
     before = subject.old if data["side"] == "old" else subject.new
-    side = Side(verdict, "attested", data["what"], event.ts, data["by"])
+    since = before.since if before.state == verdict else event.ts
+    side = Side(verdict, "attested", data["what"], event.ts, since, data["by"])
     if before.state == verdict and _grade(before) > _grade(side):
         return state  # what was seen stands above what somebody says
     if before.state not in (verdict, "undetermined"):

@@ -8,12 +8,11 @@ from typing import Any, Protocol
 from runbook_tui.foundation.errors import Problem
 from runbook_tui.foundation.strict_yaml import Document
 from runbook_tui.playbook import conditions
+from runbook_tui.playbook.model import CHANGES
 from runbook_tui.playbook.names import check_names, near, strings
 from runbook_tui.playbook.schema import ACTIONS
 from runbook_tui.secrets.patterns import looks_secret
 
-# Operations that change something at the provider and therefore need a verification.
-CHANGES = frozenset({"create", "rotate", "disable", "restore", "revoke", "offboard"})
 # Those that end the old credential: capture must come first, since they destroy evidence.
 ENDS = frozenset({"rotate", "disable", "revoke", "offboard"})
 # What only a call has; elsewhere it would be passed over in silence.

@@ -1,13 +1,16 @@
-"""The typed playbook."""
+"""The typed playbook, and its form on the wire."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+# Operations that change something at the provider and therefore need a verification.
+CHANGES = frozenset({"create", "rotate", "disable", "restore", "revoke", "offboard"})
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Verify:
     """How a step is proven. `slot`/`side` for a credential, `list_of` for accounts or consumers (a reference path)."""
 
@@ -19,7 +22,7 @@ class Verify:
     gate: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Field:
     """One question of an `ask` step, or an input of the playbook."""
 
@@ -32,7 +35,7 @@ class Field:
     many: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Step:
     """One line of a playbook. `action` is "" for a step that only verifies; `spec` is the action's content."""
 
@@ -57,7 +60,7 @@ class Step:
     fields: tuple[Field, ...] = ()  # of an `ask`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Playbook:
     """A playbook as it is run. `source` is the file's text: what was reviewed is what runs."""
 
@@ -92,3 +95,38 @@ class Playbook:
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
+
+
+def to_data(book: Playbook) -> dict[str, Any]:
+    """The playbook as plain data, for a process that should not have to load YAML."""
+    return asdict(book)
+
+
+def from_data(data: Mapping[str, Any]) -> Playbook:
+    """The playbook of `to_data`, also after JSON has turned its tuples into lists."""
+    steps = tuple(
+        Step(
+            **{
+                **step,
+                "needs": tuple(step["needs"]),
+                "record": tuple(step["record"]),
+                "verify": Verify(**step["verify"]) if step["verify"] else None,
+                "fields": _fields(step["fields"]),
+            }
+        )
+        for step in data["steps"]
+    )
+    orders = {name: tuple(steps) for name, steps in data["orders"].items()}
+    return Playbook(
+        **{
+            **data,
+            "steps": steps,
+            "inputs": _fields(data["inputs"]),
+            "orders": orders,
+            "references": tuple(data["references"]),
+        }
+    )
+
+
+def _fields(data: list[dict[str, Any]]) -> tuple[Field, ...]:
+    return tuple(Field(**{**one, "options": tuple(one["options"])}) for one in data)

@@ -137,3 +137,78 @@ class PlainOperator:
         else:
             self.terminal.type(text)
         self.terminal.send("Enter")
+
+    def play(self, says: Mapping[str, Callable[[], str] | str], stop_at: str = "", seconds: float = 200) -> None:
+        """Do what the program says is next until it ends (or asks `stop_at`).
+
+        `says` maps a piece of a question to its answer; what it does not know is answered with Enter, a typed
+        confirmation with the text that is shown.
+        """
+        limit = time.monotonic() + seconds
+        while line := self.waits_with():
+            assert time.monotonic() < limit, f"the incident does not end:\n{self.text()}"
+            if stop_at and stop_at in line:
+                return
+            if typed := re.search(r"Type  (.+?)  to do it", line):
+                self.answer(typed[1])
+            elif line.strip().endswith("leave?"):
+                self._choose()
+            else:
+                known = next((answer for piece, answer in says.items() if piece in line), "")
+                self.answer(known if isinstance(known, str) else known(), secret="not shown" in line)
+
+    def _choose(self) -> None:
+        head = next(line for line in reversed(self.text().splitlines()) if re.match(r"\d\d:\d\d:\d\d .+ left\. ", line))
+        if "every step is finished" in head:
+            self.answer("close")
+        elif "waiting: " in head:
+            time.sleep(1)
+            self.answer("list")
+        else:
+            self.answer("")
+
+
+class ScreenOperator:
+    """Somebody at the full screen: reads what stands there and presses keys."""
+
+    def __init__(self, opened: Terminal) -> None:
+        self.terminal = opened
+        self.seen: list[str] = []
+
+    def settled(self) -> str:
+        """The screen once it stays the same for a moment, but for its clocks."""
+        before = ""
+        while self.terminal.exit_code() is None:
+            screen = self.terminal.screen()
+            same = re.sub(r"\d?\d:\d\d(:\d\d)?|[■□]", "", screen)
+            if same == before:
+                return screen
+            before = same
+            time.sleep(0.3)
+        return ""
+
+    def play(self, says: Mapping[str, tuple[str, ...]], stop_at: str = "", seconds: float = 120) -> None:
+        """Press Enter at every NEXT and answer every dialog, up to the end or to a screen that shows `stop_at`.
+
+        `says` maps a piece of a dialog to the keys pressed in it: one character, or a name such as Enter.
+        """
+        limit = time.monotonic() + seconds
+        while screen := self.settled():
+            assert time.monotonic() < limit, f"the incident does not end:\n{screen}"
+            self.seen.append(screen)
+            if stop_at and stop_at in screen:
+                return
+            typed = re.search(r"Type +(\S+) +to do it", screen)
+            if typed and "Esc" in screen:
+                self.terminal.type(typed[1])
+                self.terminal.wait_gone("Enter is off")
+                self.terminal.send("Enter")
+            elif "Esc" in screen:
+                keys = next((keys for piece, keys in says.items() if piece in screen), ("d", "o", "n", "e", "Enter"))
+                self.terminal.send(*keys)
+            elif "every step is finished" in screen:
+                self.terminal.send("X")
+            elif "the incident is closed" in screen:
+                self.terminal.send("q")
+            elif "Enter  do it" in screen:
+                self.terminal.send("Enter")

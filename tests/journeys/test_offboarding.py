@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 from journey_kit import Machine, kinds
-from servers.npm_servers import GitHub, violations
 
 from runbook_tui.foundation.clock import RealClock
 from runbook_tui.net.client import Answer, Network, Request
@@ -19,6 +18,7 @@ from runbook_tui.providers.catalogue import Catalogue
 from runbook_tui.providers.engine import Engine
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Binding, Credential
+from servers.npm_servers import GitHub, violations
 
 pytestmark = pytest.mark.network
 Make = Callable[..., Machine]

@@ -5,9 +5,10 @@ Deterministic: what happens depends on the script alone. The journal survives a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from runbook_tui.foundation.clock import iso, parse_instant
@@ -29,10 +30,12 @@ class Crash(Exception):
     """The program ended here."""
 
 
+@cache
 def key_book() -> Playbook:
     return read_playbook(shipped("playbooks") / "api-key-leaked.yaml")
 
 
+@cache
 def member_book() -> Playbook:
     return read_playbook(shipped("playbooks") / "member-offboarded.yaml")
 
@@ -59,7 +62,8 @@ class World:
     calls: list[str] = field(default_factory=list)  # ok rejected lost dropped not_sent
     probes: list[str] = field(default_factory=list)  # ask error limit
     crashes: set[int] = field(default_factory=set)
-    audit: list[dict[str, Any]] = field(default_factory=list)
+    probe_reply: dict[str, Any] = field(default_factory=dict)  # said instead, whatever is true
+    audit: list[Any] = field(default_factory=list)
     stop_after: int = 10_000  # sleeps until the operator stops the step
     now: datetime = START
     events: list[Event] = field(default_factory=list)
@@ -178,19 +182,19 @@ class World:
     def _look(self, effect: do.Look) -> IncidentState:
         return self.state
 
-    def _send(self, op: str, operation: str) -> tuple[str, bool]:
-        """(result, executed) of one changing call; `sending` is durable before it leaves."""
+    def _send(self, op: str, operation: str, execute: Callable[[], None]) -> str:
+        """The result of one changing call; `sending` is durable before it leaves."""
         fate = self.calls.pop(0) if self.calls else "ok"
         if fate == "not_sent":
-            return "not_sent", False
-        if op:
-            self.record("sending", {"op": op})
+            return "not_sent"
+        self.record("sending", {"op": op})
         if fate in ("rejected", "dropped"):
-            return ("rejected" if fate == "rejected" else "unknown"), False
+            return "rejected" if fate == "rejected" else "unknown"
         self._never_twice(op)
         self.vendor.executed.append((op, operation))
+        execute()
         self.point()
-        return ("unknown" if fate == "lost" else "done"), True
+        return "unknown" if fate == "lost" else "done"
 
     def _never_twice(self, op: str) -> None:
         """An execution while an earlier one of the same thing is neither known to have failed nor cleared: a fault."""
@@ -206,14 +210,17 @@ class World:
             return {**reply, "result": "done", "outputs": {"items": self.audit}, "note": "Ninety days at most."}
         if effect.operation in ("inspect", "membership"):
             return {**reply, "result": "done", "outputs": {"id": "key-1"}, "evidence": {"milliseconds": 80}}
-        result, executed = self._send(effect.op, effect.operation)
-        if executed and effect.operation in ("disable", "revoke", "offboard"):
-            self.vendor.dead_at.setdefault(effect.slot, self.now + timedelta(seconds=self.vendor.delay))
-        if executed and effect.store:
-            name = f"k-new-{len(self.vendor.made) + 1}"
-            self.vendor.made.append(name)
-            if result == "done":
-                reply["new"] = {"name": name, "key_id": name, "fingerprint": "", "mask": "", "stored_in": "session"}
+        name = f"k-new-{len(self.vendor.made) + 1}"
+
+        def execute() -> None:
+            if effect.store:
+                self.vendor.made.append(name)
+            else:
+                self.vendor.dead_at.setdefault(effect.slot, self.now + timedelta(seconds=self.vendor.delay))
+
+        result = self._send(effect.op, effect.operation, execute)
+        if result == "done" and effect.store:
+            reply["new"] = {"name": name, "key_id": name, "fingerprint": "", "mask": "", "stored_in": "session"}
         return {**reply, "result": result, "reason": "" if result == "done" else result}
 
     def _keep(self, effect: do.Keep) -> dict[str, Any]:
@@ -228,6 +235,8 @@ class World:
             return {**reply, "state": "undetermined", "wait": 90.0}
         if fate == "error":
             return {**reply, "state": "undetermined", "reason": "the provider answered 503"}
+        if self.probe_reply:
+            return {**reply, **self.probe_reply}
         if effect.side == "new":
             alive = self.state.subjects[effect.slot].new_name in self.vendor.made
             return {**reply, "state": "alive" if alive else "dead"}
@@ -236,10 +245,11 @@ class World:
         return {**reply, "state": "dead" if dead else "alive", "proof": "refused" if dead else "none"}
 
     def _deploy(self, effect: do.Deploy) -> dict[str, Any]:
-        result, executed = self._send(effect.op, "rollout")
-        if executed:
+        def execute() -> None:
             self.vendor.holds[effect.consumer] = self.state.subjects[effect.slot].new_name
-            self.vendor.used_at.setdefault(effect.consumer, iso(self.now + timedelta(seconds=3)))
+            self.vendor.used_at[effect.consumer] = iso(self.now + timedelta(seconds=3))
+
+        result = self._send(effect.op, "rollout", execute)
         return {"result": result, "stage": "stored", "status": None, "reason": result, "evidence": {}}
 
     def _watch(self, effect: do.Watch) -> dict[str, Any]:

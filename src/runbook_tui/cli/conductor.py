@@ -64,7 +64,8 @@ def raise_conductor(
 ) -> tuple[Conductor, World | None]:
     """A conductor for a new incident (with the playbook's text) or, without, for one that is in its folder already."""
     from runbook_tui.conductor.core import Conductor
-    from runbook_tui.conductor.opening import Opening, open_incident, user_name
+    from runbook_tui.conductor.opening import Opening, open_incident
+    from runbook_tui.foundation.places import user_name
     from runbook_tui.journal.store import Journal
     from runbook_tui.net.client import Network
     from runbook_tui.playbook.loader import from_source

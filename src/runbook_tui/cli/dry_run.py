@@ -41,7 +41,8 @@ def show_plan(book: Playbook, prepared: Prepared, *, as_json: bool) -> int:
     from runbook_tui.cli.setup import make_kit, read_inventory
     from runbook_tui.conductor.client import LocalClient
     from runbook_tui.conductor.core import Conductor
-    from runbook_tui.conductor.opening import Opening, open_incident, user_name
+    from runbook_tui.conductor.opening import Opening, open_incident
+    from runbook_tui.foundation.places import user_name
     from runbook_tui.incident.order import advise, usable
     from runbook_tui.incident.plan import plan
     from runbook_tui.journal.store import Journal

@@ -85,7 +85,7 @@ def _start(request: dict[str, Any]) -> dict[str, Any]:
 
 def terminal_name() -> str:
     """`kim on pts/3`: tells two terminals of one person apart."""
-    from runbook_tui.conductor.opening import user_name
+    from runbook_tui.foundation.places import user_name
 
     try:
         where = os.ttyname(0).removeprefix("/dev/")

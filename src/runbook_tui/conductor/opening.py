@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from runbook_tui.conductor.core import Conductor
 from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.inventory import Account, Consumer, Person
+from runbook_tui.foundation.places import user_name
 from runbook_tui.playbook.model import Field
 from runbook_tui.providers.manifest import Manifest
 
@@ -37,14 +37,6 @@ def open_incident(conductor: Conductor, opening: Opening) -> None:
     events = _Opening(conductor, opening).events()
     for kind, data in events:
         conductor.record(kind, data)
-
-
-def user_name() -> str:
-    """The operator's name on this machine."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
 
 
 class _Opening:

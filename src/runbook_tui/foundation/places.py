@@ -62,3 +62,13 @@ def workspace_folder(start: Path) -> Path | None:
     """The nearest folder upwards with an inventory, or None."""
     here = start.absolute()
     return next((folder for folder in (here, *here.parents) if (folder / INVENTORY).is_file()), None)
+
+
+def user_name() -> str:
+    """The operator's name on this machine."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"

@@ -97,15 +97,27 @@ def _seen(state: IncidentState, slot: str, side: str, unknown: list[Operation], 
     """The wanted answer came: what it shows of an unknown call.
 
     That a new one works shows only that the call which made this very one was done; that the old one is dead shows
-    nothing about a call that was made when it was dead already.
+    nothing about a call that was made when it was dead already, or that did more than another which may have done it.
     """
     subject = state.subjects[slot]
-    shown = [op for op in unknown if (op.op == subject.new_op if side == "new" else op.at <= subject.old.since)]
+    if side == "new":
+        shown = [op for op in unknown if op.op == subject.new_op]
+    else:
+        shown = [op for op in unknown if op.at <= subject.old.since and not _switched_off(state, op)]
     yield from _clear(shown, "done")
     if len(shown) == len(unknown):
         return "done", reason
-    left = "another may have been made" if side == "new" else "it was dead before this call"
+    left = "another may have been made" if side == "new" else "that may be another call's doing"
     return "unknown", f"{reason}; but {left}: look at the provider's list, then settle the outcome"
+
+
+def _switched_off(state: IncidentState, revocation: Operation) -> bool:
+    """Whether a mere switching-off, which can be taken back, may be what ended it instead."""
+    return any(
+        op.operation == "disable" and op.subject == revocation.subject and op.op != revocation.op
+        for op in state.operations.values()
+        if op.status == "done" or (op.status in ("sending", "unknown") and op.cleared != "not_done")
+    )
 
 
 def account_proof(step: Step, verify: Verify) -> Ended:

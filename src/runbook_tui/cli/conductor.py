@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -44,6 +45,11 @@ def command() -> int:
         why = error.reason if isinstance(error, VaultError) else ""
         _answer({"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code), "reason": why})
         return error.exit_code
+    except OSError as error:
+        hint = "nothing was sent: free some space or set RUNBOOK_HOME, then try again"
+        told = {"error": f"cannot write {error.filename or setup.incident}: {error.strerror}", "hint": hint}
+        _answer({**told, "exit_code": int(Exit.INCOMPLETE), "reason": ""})
+        return Exit.INCOMPLETE
     from runbook_tui.conductor.server import Server
 
     rebuildable = world is not None or conductor.kit.vault.durable
@@ -62,7 +68,19 @@ def command() -> int:
 def raise_conductor(
     setup: Setup, playbook: str, request: dict[str, Any], clock: Clock
 ) -> tuple[Conductor, World | None]:
-    """A conductor for a new incident (with the playbook's text) or, without, for one that is in its folder already."""
+    """A conductor for a new incident (with the playbook's text) or, without, for one that is in its folder already.
+
+    RunbookError or OSError when it cannot be opened; a new incident then leaves nothing behind.
+    """
+    try:
+        return _raise(setup, playbook, request, clock)
+    except (RunbookError, OSError):
+        if playbook:
+            shutil.rmtree(Places.default().incident(setup.incident), ignore_errors=True)
+        raise
+
+
+def _raise(setup: Setup, playbook: str, request: dict[str, Any], clock: Clock) -> tuple[Conductor, World | None]:
     from runbook_tui.conductor.core import Conductor
     from runbook_tui.conductor.opening import Opening, open_incident
     from runbook_tui.foundation.places import user_name
@@ -100,7 +118,6 @@ def raise_conductor(
             open_incident(conductor, opening)
         except RunbookError:
             journal.close()
-            _remove(folder)
             raise
         setup.admins = dict(kit.admins)
         setup.save(folder)
@@ -152,13 +169,6 @@ def _world(setup: Setup, folder: Path, clock: Clock, *, new: bool) -> World:
         world = reopen(folder / "drill", clock, catalogue)
     lock_down(*world.address)
     return world
-
-
-def _remove(folder: Path) -> None:
-    """A refused opening leaves no half incident behind."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _answer(document: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ declare: {parting: friendly}
 sole-owner: {seen: none}
 remove: {confirm: CONFIRM}
 tokens: {seen: sessions ended at the identity provider}
-shared: {handled: they could read none}
+# they could read no shared secret: the step asks nothing
 audit: {seen: nothing unexpected}
 """
 

@@ -171,6 +171,10 @@ class _Opening:
         accounts = [self._account(one.name, person, account) for account in person.accounts]
         value = {"id": person.id, "name": person.name, "accounts": accounts, "could_read": list(person.could_read)}
         self.found.append(("input", {"name": one.name, "value": value}))
+        for name in person.could_read:
+            known = self.kit.inventory.credentials[name]
+            shared = {"slot": f"{one.name}:{name}", "kind": "shared", "name": name, "provider": known.provider}
+            self.found.append(("subject", {**shared, "provider_name": known.provider, "key_id": known.key_id}))
 
     def _account(self, slot: str, person: Person, account: Account) -> dict[str, str]:
         where = "/".join([account.provider, *account.attributes.values(), account.account])

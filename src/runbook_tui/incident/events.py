@@ -20,7 +20,8 @@ KINDS: dict[str, str] = {
     # what is known
     "input": "name, value",
     "subject": (
-        "slot, kind: credential | account, name, provider, provider_name, key_id, fingerprint, mask, overlap, "
+        "slot, kind: credential | account | shared (what a leaver could read), name, provider, provider_name, "
+        " key_id, fingerprint, mask, overlap, "
         "can {operation: api | manual}, has_secret, attributes"
     ),
     "learned": "slot, key_id, attributes: what the provider told about the credential",

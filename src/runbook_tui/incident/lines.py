@@ -11,7 +11,7 @@ from runbook_tui.incident.state import IncidentState, old_is_closed
 class Line:
     """One thing that has to be proven before the run may close as contained."""
 
-    id: str  # old:leaked | new:leaked | consumer:web | gone:member/github/acme/sam | operation:…
+    id: str  # old:leaked | new:leaked | consumer:web | gone:SLOT | replaced:SLOT | operation:OP
     what: str
     closed: bool
     state: str
@@ -26,12 +26,15 @@ class Line:
         return not self.closed and not self.waived_by
 
 
+# Kind of subject -> how its line's id begins, and the word for its end.
+_KINDS = {"credential": ("old", "dead"), "account": ("gone", "gone"), "shared": ("replaced", "replaced")}
+
+
 def lines(state: IncidentState) -> list[Line]:
     """Every line of the incident in the order it was known."""
     found: list[Line] = []
     for subject in state.subjects.values():
-        prefix = "gone" if subject.kind == "account" else "old"
-        word = "gone" if subject.kind == "account" else "dead"
+        prefix, word = _KINDS[subject.kind]
         old = subject.old
         shown = word if old.state == "dead" else "still works" if old.state == "alive" else "not proven"
         found.append(
@@ -77,7 +80,8 @@ def counts(state: IncidentState) -> tuple[int, int, int, int]:
 def closed_loop(state: IncidentState) -> str:
     """`3 of 4 dead, 5 of 5 live`."""
     dead, all_dead, live, all_live = counts(state)
-    word = "gone" if state.subjects and all(one.kind == "account" for one in state.subjects.values()) else "dead"
+    words = {_KINDS[subject.kind][1] for subject in state.subjects.values()}
+    word = words.pop() if len(words) == 1 else "closed" if words else "dead"
     return f"{dead} of {all_dead} {word}, {live} of {all_live} live"
 
 

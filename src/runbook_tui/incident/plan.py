@@ -28,7 +28,9 @@ class Next:
 def scope(state: IncidentState) -> dict[str, Any]:
     """What the playbook's references and conditions see."""
     steps = {name: {"status": step.status, **step.recorded} for name, step in state.steps.items()}
-    subjects = {slot: subject.scope() for slot, subject in state.subjects.items() if "/" not in slot}
+    subjects = {
+        slot: subject.scope() for slot, subject in state.subjects.items() if "/" not in slot and ":" not in slot
+    }
     return {
         **state.inputs,
         **subjects,

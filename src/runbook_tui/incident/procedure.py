@@ -15,7 +15,7 @@ from runbook_tui.incident import effects as do
 from runbook_tui.incident.anchors import OURS_WITHIN, with_ours
 from runbook_tui.incident.order import advise, usable
 from runbook_tui.incident.plan import items, scope
-from runbook_tui.incident.prompts import is_manual, subject_of
+from runbook_tui.incident.prompts import answer_name, is_manual, subject_of
 from runbook_tui.incident.proof import account_proof, consumer_proof, credential_proof, settle_accounts
 from runbook_tui.incident.state import IncidentState, Subject, old_is_closed
 from runbook_tui.playbook.model import CHANGES, Playbook, Step, Verify
@@ -285,9 +285,17 @@ def _manual(context: _Context) -> Ended:
 
 
 def _run(context: _Context) -> Ended:
-    values = {"playbook": context.step.spec["playbook"], "handled": context.answers["handled"]}
-    yield do.Record("recorded", {"step": context.step.id, "item": "", "values": values})
-    return "done", f"handled: {context.answers['handled']}"
+    """Another playbook ran for each entry: a named person says where, and the line is closed as attested."""
+    step = context.step
+    entries = items(step, context.state)
+    for item, _ in entries:
+        said = context.answers[answer_name(item)]
+        values = {"playbook": step.spec["playbook"], "handled": said}
+        yield do.Record("recorded", {"step": step.id, "item": item, "values": values})
+        slot = f"{step.for_each.split('.')[0]}:{item}"
+        if slot in context.state.subjects:
+            yield do.Record("attested", {"slot": slot, "side": "old", "by": context.by, "what": said})
+    return "done", f"{len(entries)} handled" if step.for_each else ""
 
 
 def _ask(context: _Context) -> Ended:

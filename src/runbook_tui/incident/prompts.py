@@ -30,6 +30,11 @@ class Prompt:
     link: str = ""
 
 
+def answer_name(item: str) -> str:
+    """The name of a `run` step's question about one entry of its list."""
+    return f"handled_{item}" if item else "handled"
+
+
 def subject_of(step: Step, state: IncidentState, item: Any = None) -> Subject | None:
     """The credential or account that a call acts on."""
     path = next(iter(references(step.spec.get("on", ""))), "")
@@ -70,9 +75,9 @@ def prompts_for(
             Prompt("seen", "text", step.spec["see"], help=tuple(step.spec["do"]), link=step.spec.get("link", ""))
         )
     elif step.action == "run":
-        asked.append(
-            Prompt("handled", "text", f"Which incident ran {step.spec['playbook']} for it, or why is none needed?")
-        )
+        ask = f"which incident ran {step.spec['playbook']} for it, or why is none needed?"
+        for item, _ in items(step, state):
+            asked.append(Prompt(answer_name(item), "text", f"{item}: {ask}" if item else ask.capitalize()))
     elif is_manual(step, state):
         asked += _manual_call(step, state, manual or {})
     if step.action == "rollout":

@@ -278,11 +278,22 @@ def test_a_new_key_from_a_dashboard_is_pasted() -> None:
 
 @pytest.mark.parametrize("can", [{"revoke": "manual"}, {"revoke": "manual", "verify": "manual"}])
 def test_a_revocation_that_nothing_can_prove_is_attested(can: dict[str, str]) -> None:
-    """Promise: done by hand at a provider without a proof, the grade is `attested` and never better."""
+    """Promise: done by hand where no proof can be had, the grade is `attested` and never better."""
     world = ready("contain_first", can=can)
     assert world.run("revoke-now", {"seen": "the key is gone from the page"}).status == "done"
     side = world.state.subjects["leaked"].old
     assert (side.state, side.proof, side.by) == ("dead", "attested", "op")
+
+
+def test_a_new_one_that_nothing_can_prove_is_attested() -> None:
+    """Promise: the secret of a webhook, which no provider can be asked about, is attested on both sides."""
+    world = ready("receiver_first", can={}, provider="")
+    world.run("stage")
+    assert world.run("create", {"new_secret": "pasted"}).status == "undetermined"
+    world.record("attested", {"slot": "leaked", "side": "new", "by": "ann", "what": "a delivery came through"})
+    assert world.run("create").status == "done"
+    assert len(world.vendor.made) == 1
+    assert not any(isinstance(effect, do.Probe) for effect in world.performed)
 
 
 def test_a_revocation_by_hand_is_proven_where_it_can_be() -> None:
@@ -410,10 +421,10 @@ def test_an_account_without_a_call_is_attested() -> None:
     world = member()
     hand = {"slot": "member/p/o1", "kind": "account", "name": "al", "key_id": "al", "can": {"offboard": "manual"}}
     world.record("subject", hand)
-    assert world.run("remove").status == "failed"
-    assert did(world, "offboard") == 2
-    world.record("attested", {"slot": "member/p/o1", "side": "old", "by": "op", "what": "removed on the page"})
+    asked = [prompt.name for prompt in prompts_for(world.book, world.state, world.book.step("remove"))]
+    assert asked == ["seen_p/o1/al", "confirm"]
     assert world.run("remove").status == "done"
+    assert did(world, "offboard") == 2
     assert {line.proof for line in lines(world.state)} == {"refused", "attested"}
 
 

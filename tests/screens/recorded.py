@@ -131,7 +131,7 @@ class RecordedClient:
             raise RunbookError(self.refuse, "try again")
         if method == "prompts":
             step = self.book.step(params["step"])
-            prompts = prompts_for(self.book, self.state, step, self.manual)
+            prompts = prompts_for(self.book, self.state, step, lambda _subject, _operation: self.manual)
             batch = self.batch or [name for name, _ in items(step, self.state) if name]
             preview = PREVIEW if step.confirm else None
             return {"prompts": [asdict(prompt) for prompt in prompts], "preview": preview, "batch": batch}

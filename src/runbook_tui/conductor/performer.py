@@ -67,7 +67,12 @@ class Performer:
         return {name: getattr(shown, name) for name in ("method", "url", "headers", "body", "sentence", "reversible")}
 
     def manual_path(self, subject: Subject, operation: str) -> dict[str, Any]:
-        """How to do it by hand: {link, steps, asks}."""
+        """How to do it by hand: {link, steps}."""
+        if not subject.provider:
+            return {
+                "link": "",
+                "steps": [f"{operation.capitalize()} {subject.label()} where it is kept.", "Come back here."],
+            }
         manifest = self._kit.catalogue.get(subject.provider)
         task = None
         if manifest.can(operation) == "manual":

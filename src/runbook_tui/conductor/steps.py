@@ -18,7 +18,7 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident import effects as do
 from runbook_tui.incident.plan import items, only_proof, plan, scope, why_not
 from runbook_tui.incident.procedure import Procedure, recover, run_step
-from runbook_tui.incident.prompts import Prompt, check_answers, is_manual, prompts_for, subject_of
+from runbook_tui.incident.prompts import Prompt, check_answers, prompts_for, subject_of
 from runbook_tui.journal.store import JournalError
 from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import Unresolved, resolve
@@ -46,11 +46,7 @@ class Steps:
             raise RunbookError(f"there is no step {name!r} in this playbook") from None
 
     def _questions(self, step: Step) -> list[Prompt]:
-        manual: Mapping[str, Any] | None = None
-        subject = subject_of(step, self._log.state)
-        if subject is not None and subject.provider and is_manual(step, self._log.state):
-            manual = self._performer.manual_path(subject, step.spec["operation"])
-        return prompts_for(self._book, self._log.state, step, manual)
+        return prompts_for(self._book, self._log.state, step, self._performer.manual_path)
 
     def prompts(self, step: str) -> dict[str, Any]:
         one = self._step(step)

@@ -17,7 +17,7 @@ from runbook_tui.incident.order import advise, usable
 from runbook_tui.incident.plan import items, scope
 from runbook_tui.incident.prompts import answer_name, is_manual, subject_of
 from runbook_tui.incident.proof import account_proof, consumer_proof, credential_proof, settle_accounts
-from runbook_tui.incident.state import IncidentState, Subject, old_is_closed
+from runbook_tui.incident.state import IncidentState, Subject
 from runbook_tui.playbook.model import CHANGES, Playbook, Step, Verify
 from runbook_tui.playbook.values import Unresolved, resolve
 
@@ -117,12 +117,8 @@ def _call(context: _Context) -> Ended:
         subject = subject_of(step, state, entry)
         if subject is None:
             return "failed", f"{step.spec['on']} is not known"
-        if is_manual(step, state) and not item:
-            status, reason = yield from _manual_call(context, subject)
-        elif item and subject.can.get(step.spec["operation"]) != "api":
-            if old_is_closed(subject):
-                continue
-            status, reason = "failed", "the provider has no call for it here: do it by hand, then attest it"
+        if is_manual(step, subject):
+            status, reason = yield from _manual_call(context, subject, item)
         else:
             status, reason = yield from _api_call(context, subject, item, entry)
         if status != "done":
@@ -193,7 +189,7 @@ def _audit(
     return "done", f"{count} entries" + (f", {ours} of them ours" if ours else "")
 
 
-def _manual_call(context: _Context, subject: Subject) -> Ended:
+def _manual_call(context: _Context, subject: Subject, item: str) -> Ended:
     """The provider has no call for it: the operator did it in the dashboard and reports, or pastes the new secret."""
     step, answers = context.step, context.answers
     operation = step.spec["operation"]
@@ -201,13 +197,13 @@ def _manual_call(context: _Context, subject: Subject) -> Ended:
         new = yield do.Keep(subject.slot, "new_secret")
         yield do.Record("new_credential", {"slot": subject.slot, **new})
         return "done", "the new secret was pasted"
-    yield do.Record(
-        "recorded", {"step": step.id, "item": "", "values": {"seen": answers["seen"], "operation": operation}}
-    )
-    if operation in ("revoke", "disable") and subject.can.get("verify") != "api":
+    seen = answers[answer_name("seen", item)]
+    yield do.Record("recorded", {"step": step.id, "item": item, "values": {"seen": seen, "operation": operation}})
+    proof = "membership" if subject.kind == "account" else "verify"
+    if operation in ("revoke", "disable", "offboard") and subject.can.get(proof) != "api":
         # No vendor proof can be had here: a named person says so, and the grade stays `attested`.
-        yield do.Record("attested", {"slot": subject.slot, "side": "old", "by": context.by, "what": answers["seen"]})
-    return "done", f"{context.by} saw: {answers['seen']}"
+        yield do.Record("attested", {"slot": subject.slot, "side": "old", "by": context.by, "what": seen})
+    return "done", f"{context.by} saw: {seen}"
 
 
 def _rollout(context: _Context) -> Ended:
@@ -289,7 +285,7 @@ def _run(context: _Context) -> Ended:
     step = context.step
     entries = items(step, context.state)
     for item, _ in entries:
-        said = context.answers[answer_name(item)]
+        said = context.answers[answer_name("handled", item)]
         values = {"playbook": step.spec["playbook"], "handled": said}
         yield do.Record("recorded", {"step": step.id, "item": item, "values": values})
         slot = f"{step.for_each.split('.')[0]}:{item}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from runbook_tui.incident.plan import items, only_proof
 from runbook_tui.incident.state import IncidentState, Subject
 from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import references
+
+ManualPath = Callable[[Subject, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -30,9 +32,9 @@ class Prompt:
     link: str = ""
 
 
-def answer_name(item: str) -> str:
-    """The name of a `run` step's question about one entry of its list."""
-    return f"handled_{item}" if item else "handled"
+def answer_name(name: str, item: str) -> str:
+    """The name of a question about one entry of a step's list."""
+    return f"{name}_{item}" if item else name
 
 
 def subject_of(step: Step, state: IncidentState, item: Any = None) -> Subject | None:
@@ -43,16 +45,25 @@ def subject_of(step: Step, state: IncidentState, item: Any = None) -> Subject | 
     return state.subjects.get(path.split(".")[0])
 
 
-def is_manual(step: Step, state: IncidentState) -> bool:
-    """Whether the provider offers this call only in its dashboard."""
-    subject = subject_of(step, state)
+def is_manual(step: Step, subject: Subject | None) -> bool:
+    """Whether the provider offers this step's call only in its dashboard."""
     return step.action == "call" and subject is not None and subject.can.get(step.spec["operation"]) != "api"
 
 
+def manual_subjects(step: Step, state: IncidentState) -> list[tuple[str, Subject]]:
+    """What a `call` step leaves to the operator's hands: (item, subject) of each unfinished one."""
+    found: list[tuple[str, Subject]] = []
+    for item, entry in items(step, state) if step.action == "call" else ():
+        subject = subject_of(step, state, entry)
+        if subject is not None and is_manual(step, subject) and item not in state.step(step.id).items:
+            found.append((item, subject))
+    return found
+
+
 def prompts_for(
-    book: Playbook, state: IncidentState, step: Step, manual: Mapping[str, Any] | None = None
+    book: Playbook, state: IncidentState, step: Step, manual_path: ManualPath | None = None
 ) -> list[Prompt]:
-    """The questions of a step. `manual` is the manifest's manual path {link, steps, asks} when there is no API."""
+    """The questions of a step. `manual_path` tells how a subject's operation is done by hand: {link, steps}."""
     asked: list[Prompt] = []
     if only_proof(state, step):
         return asked
@@ -77,12 +88,13 @@ def prompts_for(
     elif step.action == "run":
         ask = f"which incident ran {step.spec['playbook']} for it, or why is none needed?"
         for item, _ in items(step, state):
-            asked.append(Prompt(answer_name(item), "text", f"{item}: {ask}" if item else ask.capitalize()))
-    elif is_manual(step, state):
-        asked += _manual_call(step, state, manual or {})
+            asked.append(Prompt(answer_name("handled", item), "text", f"{item}: {ask}" if item else ask.capitalize()))
+    by_hand = manual_subjects(step, state)
+    for item, subject in by_hand:
+        asked.append(_manual_call(step, item, manual_path(subject, step.spec["operation"]) if manual_path else {}))
     if step.action == "rollout":
         asked += _manual_consumers(state)
-    if step.confirm and step.action == "call":
+    if step.confirm and step.action == "call" and len(by_hand) < len(items(step, state)):
         expect = confirmation(step, state)
         asked.append(Prompt("confirm", "typed", f"This changes something. Type  {expect}  to do it", expect=expect))
     return asked
@@ -146,13 +158,12 @@ def _decide(book: Playbook, state: IncidentState) -> list[Prompt]:
     ]
 
 
-def _manual_call(step: Step, state: IncidentState, manual: Mapping[str, Any]) -> list[Prompt]:
+def _manual_call(step: Step, item: str, manual: Mapping[str, Any]) -> Prompt:
     steps, link = tuple(manual.get("steps", ())), str(manual.get("link", ""))
     if step.store:
-        return [Prompt("new_secret", "secret", "Paste the new secret (it is not shown)", help=steps, link=link)]
-    operation = step.spec["operation"]
-    ask = f"The provider has no call for `{operation}` here. What do you see after doing it by hand?"
-    return [Prompt("seen", "text", ask, help=steps, link=link)]
+        return Prompt("new_secret", "secret", "Paste the new secret (it is not shown)", help=steps, link=link)
+    ask = f"The provider has no call for `{step.spec['operation']}` here. What do you see after doing it by hand?"
+    return Prompt(answer_name("seen", item), "text", f"{item}: {ask}" if item else ask, help=steps, link=link)
 
 
 def _manual_consumers(state: IncidentState) -> list[Prompt]:

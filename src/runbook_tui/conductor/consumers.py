@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from runbook_tui.conductor.envfile import set_variable
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
@@ -18,7 +20,6 @@ from runbook_tui.secrets.vault import Credential
 
 Reply = dict[str, Any]
 MOST_BYTES = 1 << 20
-_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:=+@%,~-]*")
 
 
 def deploy(kit: Kit, consumer: Consumer, new: Credential, op: str, sending: Callable[[], None]) -> Reply:
@@ -39,41 +40,56 @@ def watch(kit: Kit, consumer: Consumer, new: Credential, admin: Credential | Non
     return _seen("stored", "none", "nothing is named that could show it: attest it or waive it")
 
 
-def set_variable(text: str, variable: str, value: str) -> str:
-    """The env file's text with `variable` set; other lines, comments and the `export` word stay as they are."""
-    shown = value if _PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "'\\''") + "'"
-    line = re.compile(rf"^(\s*(?:export\s+)?{re.escape(variable)}\s*=).*$", re.MULTILINE)
-    if line.search(text):
-        return line.sub(lambda match: match.group(1) + shown, text)
-    return text + ("" if not text or text.endswith("\n") else "\n") + f"{variable}={shown}\n"
-
-
 def _env_file(consumer: Consumer, new: Credential, sending: Callable[[], None]) -> Reply:
-    path, variable = Path(consumer.path).expanduser(), consumer.variable
-    assert new.secret is not None
-    value = new.secret.expose()
-    if "\n" in value or "\0" in value:
+    # A ~ that means nothing stays as it is, and no such file is found.
+    path, variable = Path(os.path.expanduser(consumer.path)), consumer.variable  # noqa: PTH111
+    value = value_of(new).expose()
+    if re.search(r"[\r\n\0]", value):
         return _reply("rejected", reason="a value of several lines does not fit into an env file")
     evidence = {"file": str(path), "variable": variable}
+    changed = b""
     try:
         if path.is_symlink():
             path = path.resolve(strict=True)
+        owner = None
         text = ""
         if path.exists():
-            if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            owner = path.stat()
+            if not path.is_file() or owner.st_size > MOST_BYTES:
                 return _reply("rejected", reason=f"{path} is not an env file", evidence=evidence)
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes().decode()
         changed = set_variable(text, variable, value).encode()
         sending()
         write_atomic(path, changed, 0o600)
-        if path.read_bytes() != changed:
-            return _reply("unknown", reason=f"{path} does not hold what was written", evidence=evidence)
     except UnicodeDecodeError:
         return _reply("rejected", reason=f"{path} is not UTF-8 text", evidence=evidence)
-    except OSError as error:
-        # The file is replaced in one step, so a failed write left the old content.
-        return _reply("rejected", reason=f"cannot write {path}: {error.strerror}", evidence=evidence)
-    return _reply("done", stage="stored", reason=f"{variable} written to {path}, mode 0600", evidence=evidence)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a symlink that leads to itself
+        # The file is replaced in one step: it holds the old content or the new.
+        if not changed or _content(path) != changed:
+            why = getattr(error, "strerror", "") or str(error)
+            return _reply("rejected", reason=f"cannot write {path}: {why}", evidence=evidence)
+    if _content(path) != changed:
+        return _reply("unknown", reason=f"{path} does not hold what was written", evidence=evidence)
+    told = f"{variable} written to {path}, mode 0600" + _give_back(path, owner)
+    return _reply("done", stage="stored", reason=told, evidence=evidence)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _give_back(path: Path, before: os.stat_result | None) -> str:
+    """A replaced file belongs to whoever wrote it: give it back to its owner, or say that it is not theirs any more."""
+    if before is None or before.st_uid == path.stat().st_uid:
+        return ""
+    try:
+        os.chown(path, before.st_uid, before.st_gid)
+    except OSError:
+        return f"; it belonged to user {before.st_uid} and is yours now: give it back, or its reader cannot open it"
+    return ""
 
 
 def _secret_manager(kit: Kit, consumer: Consumer, new: Credential, op: str, sending: Callable[[], None]) -> Reply:

@@ -1,0 +1,78 @@
+"""Env files: one variable set, everything else kept byte for byte.
+
+Read as a POSIX shell reads assignments: a quoted value may span lines, and what stands inside one is no assignment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# In a shell these stand for themselves at any place of an assignment's value ("~" and ":~" do not).
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:=+@%,-]*")
+_ASSIGNMENT = re.compile(r"\ufeff?[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=")
+_COMMENT = re.compile(r"[ \t]+#[^\r\n]*")
+_REST = re.compile(r"[^\r\n]*")
+
+
+def set_variable(text: str, variable: str, value: str) -> str:
+    """The file's text with `variable` set wherever it is assigned, or added at the end.
+
+    Other lines, comments, `export`, the kind of quotes and the ends of lines stay as they are. `value` has one line.
+    """
+    changed, kept = [], 0
+    for name, start, end in _values(text):
+        if name == variable:
+            changed += [text[kept:start], _quoted(value, text[start : start + 1])]
+            kept = end
+    if changed:
+        return "".join([*changed, text[kept:]])
+    newline = "\r\n" if "\r\n" in text else "\n"
+    between = "" if not text or text.endswith("\n") else newline
+    return f"{text}{between}{variable}={_quoted(value, '')}{newline}"
+
+
+def _quoted(value: str, before: str) -> str:
+    """The value as a shell takes it literally; in the quotes it had before, where they make no difference."""
+    if _PLAIN_VALUE.fullmatch(value):
+        return f"{before}{value}{before}" if before in ("'", '"') else value
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _values(text: str) -> Iterator[tuple[str, int, int]]:
+    """(name, start, end) of every assignment's value, the comment behind it left out."""
+    at = 0
+    while at < len(text):
+        found = _ASSIGNMENT.match(text, at)
+        if found:
+            end = _end(text, found.end())
+            yield found.group(1), found.end(), end
+            at = end
+        rest = _REST.match(text, at)
+        at = rest.end() if rest else at
+        while at < len(text) and text[at] in "\r\n":
+            at += 1
+
+
+def _end(text: str, at: int) -> int:
+    """Where a value ends: at the end of its line, before a comment, quotes and escapes taken into account."""
+    start, quote = at, ""
+    while at < len(text):
+        char = text[at]
+        if quote:
+            if char == "\\" and quote == '"':
+                at += 1
+            elif char == quote:
+                quote = ""
+        elif char in "\r\n" or _COMMENT.match(text, at):
+            return at
+        elif char in "'\"":
+            quote = char
+        elif char == "\\":
+            at += 2 if text[at + 1 : at + 3] == "\r\n" else 1
+        at += 1
+    if not quote:
+        return len(text)
+    # The quote is never closed, so it is none: an apostrophe in a file that no shell reads.
+    line = _REST.match(text, start)
+    return line.end() if line else start

@@ -181,6 +181,13 @@ class Steps:
         alive = self._worker is not None and self._worker.is_alive()
         return alive and any(one.status == "running" for one in self._log.state.steps.values())
 
+    def idle(self) -> None:
+        """RunbookError while a step runs; settles first what a failing journal cut off."""
+        if self._log.broken and not self.busy():
+            self._try_journal()
+        if any(one.status == "running" for one in self._log.state.steps.values()):
+            raise RunbookError("a step is running", "wait for it, or stop its waiting (x)")
+
     def deciding(self) -> bool:
         """Whether the order is being decided right now."""
         running = [name for name, one in self._log.state.steps.items() if one.status == "running"]

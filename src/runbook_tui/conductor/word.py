@@ -50,6 +50,8 @@ class Word:
         return {}
 
     def _open_line(self, line: str) -> str:
+        if self._log.state.closed:
+            raise RunbookError("the incident is closed")
         if line not in {one.id for one in open_lines(self._log.state)}:
             known = ", ".join(one.id for one in open_lines(self._log.state)) or "none is open"
             raise RunbookError(f"{line!r} is not an open line", f"open: {known}")
@@ -110,8 +112,7 @@ class Word:
         return {"state": state}
 
     def _idle(self) -> None:
-        if self._steps.busy():
-            raise RunbookError("a step is running", "wait for it, or stop its waiting (x)")
+        self._steps.idle()
         if self._log.state.closed:
             raise RunbookError("the incident is closed")
 

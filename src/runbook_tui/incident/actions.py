@@ -62,7 +62,7 @@ def why_disallowed(book: Playbook, state: IncidentState, name: str, now: datetim
         # It does not wait for a running step, unless that step decides the order at this moment.
         deciding = running and book.step(running).action == "decide"
         return "it is contain-now already" if state.tripwire else f"{running} is running" if deciding else ""
-    if running:
+    if running and name not in ("attest", "waive"):
         return f"{running} is running"
     if name in ("run", "skip"):
         following = what_is_next(book, state, now)

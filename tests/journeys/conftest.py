@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from acme_vendor import Acme, run_acme
 from journey_kit import Machine
 
 
@@ -23,3 +24,10 @@ def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
     yield make
     for one in made:
         one.clean_up()
+
+
+@pytest.fixture
+def acme() -> Iterator[Acme]:
+    """A vendor of our own on loopback (acme_vendor.py)."""
+    with run_acme() as server:
+        yield server

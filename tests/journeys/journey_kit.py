@@ -212,3 +212,60 @@ class ScreenOperator:
                 self.terminal.send("q")
             elif "Enter  do it" in screen:
                 self.terminal.send("Enter")
+
+
+class Hands:
+    """A client of a running conductor, for getting to a moment of a run without reading a screen."""
+
+    def __init__(self, machine: Machine, incident: str = "", role: str = "drive", name: str = "test") -> None:
+        from runbook_tui.conductor.client import SocketClient
+
+        self.client = SocketClient(Path((machine.folder(incident) / "socket").read_text()), name, role)
+
+    def start(self, step: str, **answers: str) -> None:
+        self.client.request("run", step=step, answers=answers)
+
+    def do(self, step: str, **answers: str) -> str:
+        """Run a step to its end; how it ended."""
+        self.start(step, **answers)
+        until(lambda: self.client.state.step(step).status != "running", f"{step} does not end", 90)
+        return self.client.state.step(step).status
+
+    def to_decision(self, power: str = "ordinary") -> None:
+        """The first three steps of api-key-leaked."""
+        assert self.do("declare", exposure="public", used_by_others="no", power=power) == "done"
+        assert self.do("capture", **self.seen("capture")) == "done"
+        assert self.do("decide") == "done"
+
+    def seen(self, step: str) -> dict[str, str]:
+        """`seen` for a step that is done by hand."""
+        asked = self.client.request("prompts", step=step)["prompts"]
+        return {one["name"]: "looked, as asked" for one in asked if one["kind"] == "text" and one["required"]}
+
+
+def brisk(machine: Machine, scenario: str) -> str:
+    """A copy of a shipped scenario in which services reload within a second: less waiting, the same drill."""
+    from runbook_tui.drill.scenario import load_scenario
+
+    text = re.sub(r"reload: \d+s", "reload: 1s", Path(load_scenario(scenario).file).read_text())
+    copy = machine.cwd / f"{scenario}.yaml"
+    copy.write_text(text)
+    return str(copy)
+
+
+def open_drill(machine: Machine, scenario: str = "openai-key") -> str:
+    """A drill that somebody opened and left: its conductor lives. The incident's id."""
+    name = brisk(machine, scenario)
+    left = machine.run("drill", "api-key-leaked", "--scenario", name, "--plain", stdin="leave\n")
+    assert left.returncode == 3, left.stderr
+    return machine.only_incident()
+
+
+def child(pid: int, word: str) -> int:
+    """The child process of `pid` whose command line holds `word`."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == pid and word.encode() in (entry / "cmdline").read_bytes():
+                return int(entry.name)
+    raise AssertionError(f"process {pid} has no child {word}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from journey_kit import RUNBOOK, Machine, PlainOperator, ScreenOperator
+from journey_kit import RUNBOOK, Machine, PlainOperator, ScreenOperator, brisk
 
 from servers.terminal import Terminal
 
@@ -119,7 +119,7 @@ KEYS = {
 def test_the_default_drill_on_the_full_screen(machine: Make, terminal: OpenTerminal, columns: int, rows: int) -> None:
     """Enter, a few letters and one typed confirmation lead from the first step to the closed incident."""
     here = machine()
-    command = [*RUNBOOK, "drill", "api-key-leaked"]
+    command = [*RUNBOOK, "drill", "api-key-leaked", "--scenario", brisk(here, "openai-key")]
     opened = terminal(command, env=here.env, cwd=here.cwd, columns=columns, rows=rows)
     operator = ScreenOperator(opened)
     operator.play(KEYS)

@@ -116,7 +116,7 @@ def test_what_happens_is_drawn_as_it_arrives(size: str) -> None:
         assert "step create is running" in grid(pilot.app)
         assert "x  stop waiting" in grid(pilot.app)
         client.push("step_done", step="create", reason="one new key")
-        await settle(pilot, lambda: "create: done one new key" in grid(pilot.app))
+        await settle(pilot, lambda: "create: done: one new key" in grid(pilot.app))
         assert "6. Give the new key to every consumer" in grid(pilot.app)
         assert "rate limit" not in grid(pilot.app)
 

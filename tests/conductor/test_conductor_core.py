@@ -347,7 +347,7 @@ def params_for(stand: Stand, name: str) -> dict[str, Any]:
     """What a front end would send: the first of what can be chosen."""
     state = stand.conductor.state
     following = what_is_next(stand.book, state, stand.clock.now()).step
-    step = following.id if following else "declare"
+    step = following.id if following else "none"  # a front end offers only the next one
     line = next((one.id for one in open_lines(state) if name == "waive" or not one.id.startswith("operation:")), "none")
     op = next((one.op for one in state.unknown_operations()), "none")
     return {

@@ -25,7 +25,6 @@ BOOK = Playbook(
         Step("audit", "audit", "List what was done", target=120),
         Step("search", "search", "Search git history", target=120),
     ),
-    sha256="ab" * 32,
 )
 
 

@@ -18,7 +18,7 @@ docs: https://acme.example/docs
 source: the vendor of these tests
 checked_on: 2026-11-21
 origins:
-  api: {url: "URL"}
+  api: {ask: "Where is your Acme?", example: "https://acme.example"}
 overlap: parallel
 credential:
   name: API key
@@ -91,7 +91,7 @@ class Acme:
     def workspace(self, folder: Path, inventory: str = "inventory: 1\n") -> None:
         """Make `folder` a workspace that knows this vendor."""
         (folder / "manifests").mkdir(exist_ok=True)
-        (folder / "manifests" / "acme.yaml").write_text(_MANIFEST.replace("URL", self.url))
+        (folder / "manifests" / "acme.yaml").write_text(_MANIFEST)
         (folder / "inventory.yaml").write_text(inventory)
 
     def answer(self, method: str, path: str, bearer: str) -> tuple[int, object]:

@@ -130,9 +130,8 @@ def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: st
     if key_id:
         if not provider:
             raise RunbookError("a key id needs its provider", "--provider NAME; `runbook provider list` shows them")
-        return Credential(
-            _name(workspace, f"{provider}-leaked"), None, Binding(provider, {}, key_id, {}, iso(RealClock().now()))
-        )
+        binding = Binding(provider, _origins(provider, ask=ask), key_id, {}, iso(RealClock().now()))
+        return Credential(_name(workspace, f"{provider}-leaked"), None, binding)
     if not ask:
         raise RunbookError(f"no value for the input {slot!r}", f"--input {slot}=NAME, or --provider P --key-id K")
     instead = f"say --input {slot}=NAME, or --provider P --key-id K"
@@ -144,8 +143,17 @@ def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: st
         for name, one in manifest.attributes.items()
         if one.required
     }
-    binding = Binding(found, {}, "", attributes, iso(RealClock().now()))
+    binding = Binding(found, _origins(found, ask=ask), "", attributes, iso(RealClock().now()))
     return Credential(_name(workspace, f"{found}-leaked"), secret, binding)
+
+
+def _origins(provider: str, *, ask: bool) -> dict[str, str]:
+    """Where a self-hosted provider is: no secret may go anywhere before that is known."""
+    wanted = {name: one for name, one in wiring.catalogue().get(provider).origins.items() if not one.url}
+    if wanted and not ask:
+        hint = f"store it with `runbook credential add NAME --provider {provider} --origin {next(iter(wanted))}=URL`"
+        raise RunbookError(f"{provider} has no address of its own", hint)
+    return {name: click.prompt(f"{one.ask} Such as {one.example}", err=True) for name, one in wanted.items()}
 
 
 def _recognise(secret: Secret) -> str:
@@ -173,12 +181,14 @@ def _keep(prepared: Prepared, leaked: Credential, *, dry_run: bool) -> None:
         from runbook_tui.foundation.yaml_edit import set_fields
 
         base = load(prepared.setup.inventory or "inventory: 1\n", "inventory.yaml")
-        fields = {"provider": leaked.binding.provider, "key_id": leaked.binding.key_id}
+        known = {"provider": leaked.binding.provider, "key_id": leaked.binding.key_id}
+        fields = {**known, **({"origins": leaked.binding.origins} if leaked.binding.origins else {})}
         prepared.setup.inventory, _ = set_fields(base, "credentials", leaked.name, fields)
         return
     vault = prepared.vault()
     if dry_run or isinstance(vault, SessionVault):
         prepared.secrets.append(leaked)
+        prepared.setup.origins[leaked.name] = dict(leaked.binding.origins)
     else:
         vault.put(leaked)
 
@@ -199,6 +209,7 @@ def ask_again(places: Places, incident: str, setup: Setup) -> list[Credential]:
             secret = wiring.ask_secret(f"{name} ({printed or 'no fingerprint'}) again")
             if printed and fingerprint(secret, key) != printed:
                 raise RunbookError(f"that is not {name}: its fingerprint is another", "nothing was started; try again")
-            binding = Binding(subject.provider, {}, key_id, dict(subject.attributes))
+            # As it was bound before: after a restart no secret goes to another address.
+            binding = Binding(subject.provider, setup.origins.get(subject.name, {}), key_id, dict(subject.attributes))
             found.append(Credential(name, secret, binding))
     return found

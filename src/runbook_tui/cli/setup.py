@@ -35,6 +35,7 @@ class Setup:
     folders: list[str] = field(default_factory=list)  # the workspace's own manifests and schemes
     admins: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)  # of a scan finding
+    origins: dict[str, dict[str, str]] = field(default_factory=dict)  # where a session vault's secrets may go, by name
     drill: dict[str, Any] = field(default_factory=dict)  # scenario, seed
 
     def save(self, folder: Path) -> None:

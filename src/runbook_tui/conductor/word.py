@@ -68,7 +68,7 @@ class Word:
         if self._steps.deciding():
             raise RunbookError("the order is being decided", "say it again")
         self._log.record("tripwire", {"reason": reason})
-        if self._log.state.order and "contain_first" in self._book.orders:
+        if "contain_first" in self._book.orders:
             data = {"order": "contain_first", "recommended": "contain_first", "rule": "O1", "why": reason, "reason": ""}
             self._log.record("decision", {**data, "options": list(self._book.orders)})
         return {}

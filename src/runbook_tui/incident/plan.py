@@ -14,6 +14,8 @@ from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import Unresolved, lookup
 
 FINISHED = frozenset({"done", "skipped"})
+_ASKING = frozenset({"declare", "decide"})
+_AFTERWARDS = frozenset({"audit", "search", "recover", "close"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,7 +66,16 @@ def plan(book: Playbook, state: IncidentState) -> list[Step]:
             sequence += [*over, *(book.step(name) for name in chosen), *(step for step in left if step not in over)]
             placed = True
     visible = scope(state)
-    return [step for step in sequence if step.id in touched or holds(step.when, visible)]
+    found = [step for step in sequence if step.id in touched or holds(step.when, visible)]
+    return _contain_now(found, state) if state.tripwire else found
+
+
+def _contain_now(steps: list[Step], state: IncidentState) -> list[Step]:
+    """With evidence of use in hand nothing is asked before containment: open questions stand after it."""
+    later = [one for one in steps if one.phase in _ASKING and state.step(one.id).status not in FINISHED]
+    others = [one for one in steps if one not in later]
+    at = next((number for number, one in enumerate(others) if one.phase in _AFTERWARDS), len(others))
+    return [*others[:at], *later, *others[at:]]
 
 
 def what_is_next(book: Playbook, state: IncidentState, now: datetime) -> Next:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import queue
+import select
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -19,8 +20,13 @@ from runbook_tui.incident.events import Event
 from runbook_tui.incident.lines import open_lines
 from runbook_tui.incident.prompts import Prompt, check_answer
 
+_GLANCE = 0.3  # seconds between two looks at what others do, while nobody types
 # The words of the registry that a line-by-line operator can use.
 _WORDS = {action.word: action for action in ACTIONS}
+
+
+class _Closed(Exception):
+    """Another terminal closed the incident."""
 
 
 class _Left(Exception):
@@ -46,6 +52,8 @@ class _Front:
                 self._settle()
                 self._show_next()
                 self._command()
+        except _Closed:
+            return Exit.GOOD
         except _Left:
             return Exit.INCOMPLETE
         except KeyboardInterrupt:
@@ -82,13 +90,33 @@ class _Front:
                 if any(one.status == "running" for one in self._client.state.steps.values()):
                     continue
                 return
-            if "lost" in push:
-                self._say(f"{push['lost']}. The incident is safe: runbook resume {self._client.state.incident}")
-                raise _Left
-            if "event" in push:
-                self._tell(push["event"])
-            if "alarm" in push.get("progress", {}):
-                self._say(push["progress"]["alarm"])
+            self._take(push)
+
+    def _take(self, push: dict[str, Any]) -> None:
+        if "lost" in push:
+            self._say(f"{push['lost']}. The incident is safe: runbook resume {self._client.state.incident}")
+            raise _Left
+        if "event" in push:
+            self._tell(push["event"])
+        if "alarm" in push.get("progress", {}):
+            self._say(push["progress"]["alarm"])
+
+    def _watch(self, prompt: str) -> None:
+        """Until somebody types: say what another terminal or a waiting step does, and ask again below it."""
+        if not self._source.isatty():
+            return  # lines that were piped in are read as they stand
+        self._sink.write(prompt)
+        self._sink.flush()
+        while not select.select([self._source], [], [], _GLANCE)[0]:
+            if self._pushes.empty():
+                continue
+            self._say("")
+            self._settle()
+            if self._client.state.closed:
+                raise _Closed
+            self._show_next()
+            self._sink.write(prompt)
+            self._sink.flush()
 
     def _tell(self, event: Event) -> None:
         if said := sentence(event):
@@ -121,7 +149,9 @@ class _Front:
     def _command(self) -> None:
         allowed = [one for one in ACTIONS if not self._why(one) and one.name not in ("steps", "stop")]
         words = ", ".join(action.word for action in allowed)
-        word = self._read(f"  {words}? ").lower() or "run"
+        prompt = f"  {words}? "
+        self._watch(prompt)
+        word = self._read("" if self._source.isatty() else prompt).lower() or "run"
         if word in ("help", "?"):
             for one in ACTIONS:
                 self._say(f"  {one.word:<9} {one.help}")

@@ -107,7 +107,9 @@ class IncidentScreen(Screen[None]):
         """Draw the board at the size the terminal has now."""
         app = self.incident_app
         width, height = app.size
-        head = self.query_one("#head", Block)
+        head = next(iter(self.query("#head").results(Block)), None)
+        if head is None:
+            return  # a push came before the screen was made, or after it was taken down
         if self.has_class("tiny"):
             head.show(
                 [row(drawing.badge(shown.mode), f" {shown.clock} of {shown.target}"), row("please enlarge (60x16)")]

@@ -261,7 +261,7 @@ def test_without_a_journal_nothing_is_done(stand: Stand, tmp_path: Path, kind: s
     stand.run(client, "create")
     fail(stand, kind, "outcome", "step_failed", "resumed")
     assert refusal(client, "run", step="roll-out") == (
-        "not recorded: the disk is full" if kind == "step_started" else ""
+        "no journal, no action: not recorded: the disk is full" if kind == "step_started" else ""
     )
     stand.conductor.join(10)
     assert not (tmp_path / "web.env").exists()

@@ -69,6 +69,15 @@ class Steps:
 
     def run(self, step: str, answers: Mapping[str, Any] | None = None) -> dict[str, Any]:
         one = self._step(step)
+        try:
+            self._begin(one, answers)
+        except JournalError as error:
+            later = "Write it down with `runbook incident note --at TIME` when the journal is back."
+            hint = " ".join(["by hand:", *(self._manual(one) or ["as the step says."]), later])
+            raise RunbookError(f"no journal, no action: {error.message}", hint, exit_code=error.exit_code) from None
+        return {}
+
+    def _begin(self, one: Step, answers: Mapping[str, Any] | None) -> None:
         with self._log.lock:
             self._check_ready(one)
             self.join(_LAST_BREATH)  # it has recorded its end; what it was given must be gone before the next is taken
@@ -79,9 +88,10 @@ class Steps:
             self._performer.stopped.clear()
             # The first event is recorded before the reply: a second request already sees the step running.
             self._log.record(*_first(procedure))
-            self._worker = threading.Thread(target=self._drive, args=(one, procedure), name=f"step {step}", daemon=True)
+            self._worker = threading.Thread(
+                target=self._drive, args=(one, procedure), name=f"step {one.id}", daemon=True
+            )
             self._worker.start()
-        return {}
 
     def _check_ready(self, step: Step) -> None:
         if self._log.broken:
@@ -92,15 +102,9 @@ class Steps:
 
     def _try_journal(self) -> None:
         """The journal could not be written: see whether it can be again, and settle what was cut off then."""
-        try:
-            for effect in recover(self._log.state, "the journal could not be written"):
-                self._log.record(effect.kind, effect.data)
-            self._log.record("resumed", {"open_operations": [op.op for op in self._log.state.unknown_operations()]})
-        except JournalError as error:
-            raise RunbookError(
-                f"no journal, no action: {error.message}",
-                "do it by hand, and write it down with `runbook incident note --at TIME` when the journal is back",
-            ) from None
+        for effect in recover(self._log.state, "the journal could not be written"):
+            self._log.record(effect.kind, effect.data)
+        self._log.record("resumed", {"open_operations": [op.op for op in self._log.state.unknown_operations()]})
         self._log.broken = ""
 
     def _take_secrets(self, step: Step, answers: dict[str, Any]) -> None:
@@ -155,6 +159,12 @@ class Steps:
         """Every refusal prints the manual path."""
         if effect.kind != "step_failed" or step.action != "call":
             return effect.data
+        return {**effect.data, "manual": self._manual(step)}
+
+    def _manual(self, step: Step) -> list[str]:
+        """How to do a call by hand, for each account that is left: link and clicks. [] for another step."""
+        if step.action != "call":
+            return []
         done = self._log.state.step(step.id).items
         left = [
             subject_of(step, self._log.state, entry) for item, entry in items(step, self._log.state) if item not in done
@@ -167,7 +177,7 @@ class Steps:
                 except RunbookError as error:
                     path = {"link": "", "steps": [f"The manual path cannot be looked up: {error.message}"]}
                 manual += [one for one in (path["link"], *path["steps"]) if one and one not in manual]
-        return {**effect.data, "manual": manual}
+        return manual
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the running step has ended."""

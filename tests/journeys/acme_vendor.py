@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -87,6 +87,7 @@ class Acme:
     url: str = ""
     keys: dict[str, str] = field(default_factory=lambda: {"ak_leaked": secret("Leaked"), "ak_admin": secret("Admin")})
     heard: list[str] = field(default_factory=list)
+    stop: Callable[[], None] = lambda: None  # the vendor goes down
 
     def workspace(self, folder: Path, inventory: str = "inventory: 1\n") -> None:
         """Make `folder` a workspace that knows this vendor."""
@@ -137,8 +138,13 @@ def run_acme() -> Iterator[Acme]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     acme.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    acme.stop = stop
     try:
         yield acme
     finally:
-        server.shutdown()
-        server.server_close()
+        stop()

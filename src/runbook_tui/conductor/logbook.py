@@ -41,8 +41,9 @@ class Logbook:
             try:
                 event = self._journal.append(kind, dict(data), actor or self.actor)
             except JournalError as error:
+                if self.broken != error.message:
+                    self.tell({"progress": {"alarm": f"NO JOURNAL, NO ACTION: {error.message}"}})
                 self.broken = error.message
-                self.tell({"progress": {"alarm": f"NO JOURNAL, NO ACTION: {error.message}"}})
                 raise
             self.events.append(event)
             self.state = apply(self.state, event)

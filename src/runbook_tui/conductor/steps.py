@@ -137,8 +137,9 @@ class Steps:
                     reply = self._performer.perform(effect)
         except StopIteration:
             return
-        except JournalError:
-            return  # the logbook has raised the alarm
+        except JournalError as error:
+            # The logbook has raised the alarm. Below its reserve of space the journal still takes the step's end.
+            self._fail(step, f"no journal, no action: {error.message}")
         except RunbookError as error:
             self._fail(step, error.message)
         except Exception as error:  # noqa: BLE001 - a fault of ours ends the step, not the incident
@@ -206,7 +207,11 @@ class Steps:
     def tick(self) -> None:
         """Go on with a waiting step whose time has come: only its proof, or the end of a wait, is left."""
         with self._log.lock:
-            if self.busy() or self._log.broken or self._log.state.closed:
+            if self.busy() or self._log.state.closed:
+                return
+            if self._log.broken:
+                if any(one.status == "running" for one in self._log.state.steps.values()):
+                    self._try_journal()  # else the step that was cut off would seem to run for ever
                 return
             now = self._kit.clock.now()
             for step in plan(self._book, self._log.state):

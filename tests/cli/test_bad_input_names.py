@@ -9,7 +9,7 @@ from bad_input_kit import refused
 
 from journeys.journey_kit import Machine
 
-WEIRD = ["../x", "\N{GRINNING FACE} b", "x" * 500, "\x1b[31mtwo\n\u202elines"]
+WEIRD = ["../x", "x" * 500, "\x1b[31m\N{GRINNING FACE} two\n\u202elines"]
 # Every argument that is a name; `{}` stands for it.
 COMMANDS = [
     "run {} --headless",

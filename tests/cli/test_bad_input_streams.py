@@ -192,7 +192,7 @@ def test_ctrl_c_at_a_secret(machine: Machine, terminal: Callable[..., Terminal],
     assert not list(machine.home.rglob("vault*"))
 
 
-@pytest.mark.parametrize("env", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}, {"COLUMNS": "20"}])
+@pytest.mark.parametrize("env", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "COLUMNS": "20"}])
 def test_poor_terminals(drilled: Machine, env: dict[str, str]) -> None:
     """A locale without UTF-8, 20 columns, no abilities: everything is still said, nothing breaks."""
     incident = drilled.only_incident()

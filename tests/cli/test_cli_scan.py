@@ -144,7 +144,7 @@ def test_credential_of_the_vault(repo: Path, monkeypatch: pytest.MonkeyPatch) ->
     vault = SessionVault()
     vault.put(Credential("deploy-key", Secret(VALUE), Binding("", {})))
     vault.put(Credential("known-by-id", None, Binding("", {}, key_id="k1")))
-    monkeypatch.setattr(wiring, "open_vault", lambda choice=None: vault)
+    monkeypatch.setattr(wiring, "open_vault", lambda choice=None, *, wait=None: vault)
     done = CliRunner().invoke(group, ["scan", str(repo), "--credential", "deploy-key"], standalone_mode=False)
     assert done.return_value == 1
     assert "deploy-key in blob" in done.output

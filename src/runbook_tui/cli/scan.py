@@ -27,10 +27,16 @@ _SHOWN_PATHS = 3
     "--credential", "names", metavar="NAME", multiple=True, help="A credential of the vault; may be repeated."
 )
 @click.option("--value-stdin", is_flag=True, help="Read values from standard input, one a line.")
-@click.option("--vault", type=click.Choice(["keyring", "file"]), help="Where the credentials are.")
+@click.option("--vault", type=click.Choice(["keyring", "file"]), help="Default: the OS keyring, or init's choice.")
+@click.option("--wait", is_flag=True, help="Give the keyring's unlock dialog up to 60 seconds.")
 @json_option
 def command(
-    repositories: tuple[Path, ...], names: tuple[str, ...], value_stdin: bool, vault: str | None, as_json: bool
+    repositories: tuple[Path, ...],
+    names: tuple[str, ...],
+    value_stdin: bool,
+    vault: str | None,
+    wait: bool,
+    as_json: bool,
 ) -> int:
     """Search git repositories' whole history for known values.
 
@@ -43,7 +49,7 @@ def command(
     """
     from runbook_tui.exposure.scan import scan
 
-    values = _values(names, value_stdin, vault)
+    values = _values(names, value_stdin, vault, wait)
     with _Meter() as meter:
         result = scan(values, repositories, meter.show)
     if as_json:
@@ -56,15 +62,14 @@ def command(
     return Exit.GOOD if result.complete else Exit.INCOMPLETE
 
 
-def _values(names: tuple[str, ...], value_stdin: bool, vault: str | None) -> list[tuple[str, Secret]]:
+def _values(names: tuple[str, ...], value_stdin: bool, kind: str | None, wait: bool) -> list[tuple[str, Secret]]:
     """The values to look for, by name. Without any option, asked for at the terminal."""
     found: list[tuple[str, Secret]] = []
     if names:
-        from runbook_tui.cli.wiring import open_vault
+        from runbook_tui.cli.wiring import using_vault
 
-        opened = open_vault(vault)
-        for name in names:
-            secret = opened.get(name).secret
+        stored = using_vault(kind, wait, lambda vault: [(name, vault.get(name).secret) for name in names])
+        for name, secret in stored:
             if secret is None:
                 raise RunbookError(
                     f"the vault knows {name!r} only by its key id, not its value",

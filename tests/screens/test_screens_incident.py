@@ -12,7 +12,7 @@ from recorded import RecordedClient, halfway, left_unknown, opened
 from runbook_tui.incident.actions import ACTIONS, why_disallowed
 from runbook_tui.tui.app import IncidentApp
 from runbook_tui.tui.ask import Ask
-from runbook_tui.tui.incident import key_name
+from runbook_tui.tui.drawing import key_name
 from runbook_tui.tui.leave import Leave
 from runbook_tui.tui.page import PageScreen
 

@@ -107,7 +107,7 @@ def test_a_crash_tells_type_and_place_only(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(ValueError, match="CANARY"):  # the test pilot raises it again; the operator sees stderr
         drive(app, "narrow", press)
     told = "".join(map(str, app._exit_renderables)) + capsys.readouterr().err
-    assert "the screen failed: ValueError at app.py:" in told
+    assert "the screen failed: ValueError at host.py:" in told
     assert "CANARY" not in told
     assert app.exit_status() == 1
 

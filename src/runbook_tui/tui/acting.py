@@ -17,7 +17,7 @@ from runbook_tui.tui.block import Rows, foreign, row
 from runbook_tui.tui.styling import BAD, FAINT, STRONG
 
 if TYPE_CHECKING:
-    from runbook_tui.tui.app import IncidentApp
+    from runbook_tui.tui.host import Host
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Form:
     alarming: bool = False
 
 
-def ask_for(app: IncidentApp, name: str) -> None:
+def ask_for(app: Host, name: str) -> None:
     """Ask for what the action needs, then request it."""
     form = _FORMS[name](app.client)
 
@@ -45,7 +45,7 @@ def ask_for(app: IncidentApp, name: str) -> None:
     app.push_screen(dialog, answered)
 
 
-def ask_step(app: IncidentApp, name: str, reply: dict[str, Any]) -> None:
+def ask_step(app: Host, name: str, reply: dict[str, Any]) -> None:
     """Ask a step's questions as the conductor put them, then run it."""
     prompts = [_prompt(fields) for fields in reply["prompts"]]
     preview = reply.get("preview") or {}

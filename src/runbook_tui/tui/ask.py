@@ -20,7 +20,7 @@ from runbook_tui.tui.fields import Choice, Entry, SecretEntry
 from runbook_tui.tui.styling import BAD, FAINT, KEY, MODES, STRONG, TALL
 
 if TYPE_CHECKING:
-    from runbook_tui.tui.app import IncidentApp
+    from runbook_tui.tui.host import Host
 
 Answers = dict[str, Any]
 Field = Entry | Choice
@@ -188,7 +188,7 @@ class Ask(ModalScreen[Answers | None]):
         times = [prompt.name for prompt in self._prompts if prompt.kind == "time" and values[prompt.name]]
         if not times:
             return values
-        now = cast("IncidentApp", self.app).client.clock.now()
+        now = cast("Host", self.app).client.clock.now()
         return values | {name: clock_time(values[name], now) for name in times}
 
     def _empty_secrets(self) -> None:

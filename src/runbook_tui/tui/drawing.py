@@ -205,3 +205,11 @@ def event_row(event: Event, text: str) -> Content:
     bad = bad or event.kind == "tripwire"
     strong = event.kind in ("step_done", "verification", "note", "closed", "waiver", "attested")
     return row((f" {event.ts[11:19]}  ", FAINT), (foreign(text), BAD if bad else "" if strong else FAINT))
+
+
+KEY_NAMES = {"enter": "Enter", "tab": "Tab", "escape": "Esc"}
+
+
+def key_name(key: str) -> str:
+    """What is printed for a key of the registry."""
+    return KEY_NAMES.get(key, key)

@@ -20,7 +20,7 @@ from runbook_tui.tui.block import Block, Part, Rows, foreign, row
 from runbook_tui.tui.styling import BAD, FAINT, KEY, SMALLEST, TALL, WIDE
 
 if TYPE_CHECKING:
-    from runbook_tui.tui.app import IncidentApp
+    from runbook_tui.tui.host import Host
 
 SIDE = 44
 # What the line of keys shows first where it is short.
@@ -38,11 +38,6 @@ FIRST = (
     "attest",
     "waive",
 )
-KEY_NAMES = {"enter": "Enter", "tab": "Tab", "escape": "Esc"}
-
-
-def key_name(key: str) -> str:
-    return KEY_NAMES.get(key, key)
 
 
 class Foot(Block):
@@ -63,7 +58,7 @@ class IncidentScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(one.key, f"act('{one.name}')", one.word, priority=one.key in KEY_NAMES, id=one.name)
+            Binding(one.key, f"act('{one.name}')", one.word, priority=one.key in drawing.KEY_NAMES, id=one.name)
             for one in ACTIONS
         ),
         Binding("question_mark,f1", "act('help')", "keys", id="help"),
@@ -83,8 +78,8 @@ class IncidentScreen(Screen[None]):
         yield Foot(id="foot")
 
     @property
-    def incident_app(self) -> IncidentApp:
-        return cast("IncidentApp", self.app)
+    def incident_app(self) -> Host:
+        return cast("Host", self.app)
 
     def on_mount(self) -> None:
         self._fit()
@@ -165,7 +160,7 @@ class IncidentScreen(Screen[None]):
         parts: list[Part] = []
         for name, said in words.items():
             if not self._allowed(name):
-                parts += [(key_name(by_name(name).key), KEY), f"  {said}      "]
+                parts += [(drawing.key_name(by_name(name).key), KEY), f"  {said}      "]
         return row(*parts)
 
     def _foot(self, shown: Board, width: int) -> Rows:
@@ -197,7 +192,7 @@ class IncidentScreen(Screen[None]):
             text = _key_text(one)
             spans.append((at, at + len(text) - 2, one.name))
             at += len(text)
-            parts += [(key_name(one.key), KEY), f" {one.word}  "]
+            parts += [(drawing.key_name(one.key), KEY), f" {one.word}  "]
         return row(*parts), tuple(spans)
 
     # -- acting
@@ -209,7 +204,7 @@ class IncidentScreen(Screen[None]):
             self._open("help")
             return
         why = self._allowed(name)
-        app.say(f"{key_name(by_name(name).key)}: {why}" if why else "")
+        app.say(f"{drawing.key_name(by_name(name).key)}: {why}" if why else "")
         if why:
             return
         if name == "quit":
@@ -254,4 +249,4 @@ class IncidentScreen(Screen[None]):
 
 
 def _key_text(one: Action) -> str:
-    return f"{key_name(one.key)} {one.word}  "
+    return f"{drawing.key_name(one.key)} {one.word}  "

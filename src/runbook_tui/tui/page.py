@@ -20,7 +20,7 @@ from runbook_tui.tui.block import Block, Rows, row
 from runbook_tui.tui.styling import KEY
 
 if TYPE_CHECKING:
-    from runbook_tui.tui.app import IncidentApp
+    from runbook_tui.tui.host import Host
 
 Content = Callable[[Board, int], Rows]
 
@@ -81,7 +81,7 @@ class PageScreen(Screen[None]):
         self.query_one(Page).focus()
 
     def on_resize(self) -> None:
-        app = cast("IncidentApp", self.app)
+        app = cast("Host", self.app)
         app.redraw()
         if self._from_end:
             self._from_end = False
@@ -89,7 +89,7 @@ class PageScreen(Screen[None]):
 
     def draw(self, shown: Board) -> None:
         """Draw head and page again."""
-        app = cast("IncidentApp", self.app)
+        app = cast("Host", self.app)
         width = app.size.width
         following = row((" NEXT ", KEY), shown.next_title)
         head = drawing.short_head(shown, app.client.driving, width)

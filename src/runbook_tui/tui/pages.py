@@ -12,15 +12,15 @@ from runbook_tui.incident.actions import ACTIONS, why_disallowed
 from runbook_tui.incident.board import Board, sentence
 from runbook_tui.tui import drawing
 from runbook_tui.tui.block import Rows, row
-from runbook_tui.tui.incident import key_name
+from runbook_tui.tui.drawing import key_name
 from runbook_tui.tui.page import PageScreen
 from runbook_tui.tui.styling import FAINT, KEY, STRONG
 
 if TYPE_CHECKING:
-    from runbook_tui.tui.app import IncidentApp
+    from runbook_tui.tui.host import Host
 
 
-def show(app: IncidentApp, name: str) -> None:
+def show(app: Host, name: str) -> None:
     """Open the page of that name: steps, timeline or help."""
     if name == "steps":
         app.push_screen(PageScreen("STEPS AND CLOSED LOOP", _steps))
@@ -30,7 +30,7 @@ def show(app: IncidentApp, name: str) -> None:
         app.push_screen(PageScreen("KEYS", lambda shown, width: _keys(app)))
 
 
-def show_report(app: IncidentApp, markdown: str) -> None:
+def show_report(app: Host, markdown: str) -> None:
     """The report as the text it is: rendering sixty sections would take seconds."""
 
     def lines(shown: Board, width: int) -> Rows:
@@ -67,7 +67,7 @@ def _steps(shown: Board, width: int) -> Rows:
     return [*drawing.steps(shown, width, 0, reasons=True), row(""), title, *lines]
 
 
-def _timeline(app: IncidentApp, width: int) -> Rows:
+def _timeline(app: Host, width: int) -> Rows:
     rows: Rows = []
     for event in app.client.events:
         said = sentence(event)
@@ -76,7 +76,7 @@ def _timeline(app: IncidentApp, width: int) -> Rows:
     return rows
 
 
-def _keys(app: IncidentApp) -> Rows:
+def _keys(app: Host) -> Rows:
     client = app.client
     rows: Rows = []
     for one in ACTIONS:

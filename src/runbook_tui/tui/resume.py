@@ -14,7 +14,7 @@ from runbook_tui.tui.block import Block, Rows, foreign, row
 from runbook_tui.tui.styling import BAD, FAINT, KEY, STRONG
 
 if TYPE_CHECKING:
-    from runbook_tui.tui.app import IncidentApp
+    from runbook_tui.tui.host import Host
 
 
 class ResumeScreen(Screen[None]):
@@ -31,11 +31,11 @@ class ResumeScreen(Screen[None]):
         yield Block(id="told")
 
     def on_resize(self) -> None:
-        cast("IncidentApp", self.app).redraw()
+        cast("Host", self.app).redraw()
 
     def draw(self, shown: Board) -> None:
         """Draw what is known of the open attempts."""
-        app = cast("IncidentApp", self.app)
+        app = cast("Host", self.app)
         state, width = app.client.state, app.size.width
         self.query_one("#head", Block).show(drawing.short_head(shown, app.client.driving, width))
         started = f"started {state.opened_at[11:19]} UTC by {foreign(state.commander)}"
@@ -72,4 +72,4 @@ class ResumeScreen(Screen[None]):
         from runbook_tui.tui.acting import ask_for
 
         self.dismiss(None)
-        ask_for(cast("IncidentApp", self.app), "clear")
+        ask_for(cast("Host", self.app), "clear")

@@ -66,7 +66,6 @@ def _step(entry: dict[str, Any]) -> Step:
     action = next((name for name in ACTIONS if name in entry), "")
     spec = entry.get(action, {})
     fields = tuple(_field(name, part) for name, part in spec.items()) if action == "ask" else ()
-    retry = entry.get("retry", {})
     return Step(
         id=entry["id"],
         phase=entry["phase"],
@@ -83,8 +82,6 @@ def _step(entry: dict[str, Any]) -> Step:
         verify=_verify(entry["verify"]) if "verify" in entry else None,
         confirm=entry.get("confirm") == "typed",
         target=parse_duration(entry["target"]) if "target" in entry else None,
-        retry_times=retry.get("times", 0),
-        retry_every=parse_duration(retry["every"]) if retry else 0.0,
         undo=entry.get("undo", ""),
         fields=fields,
     )

@@ -54,8 +54,6 @@ class Step:
     verify: Verify | None = None
     confirm: bool = False  # typed
     target: float | None = None  # seconds
-    retry_times: int = 0
-    retry_every: float = 0.0
     undo: str = ""
     fields: tuple[Field, ...] = ()  # of an `ask`
 

@@ -106,11 +106,6 @@ _STEP = _object(
         "verify": {"$ref": "#/$defs/verify"},
         "confirm": {"type": "string", "enum": ["none", "typed"]},
         "target": {**_DURATION, "description": "how long this step may take, such as 45s"},
-        "retry": _object(
-            {"times": {"type": "integer", "minimum": 1, "maximum": 100}, "every": _DURATION},
-            ("times", "every"),
-            description="a retry needs a count from 1 to 100 and a pause: {times: 3, every: 10s}",
-        ),
         "undo": {**_NAME, "description": "the operation that takes it back"},
     },
     ("id", "phase", "title"),

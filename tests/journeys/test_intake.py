@@ -186,3 +186,37 @@ def test_a_dry_run_sends_nothing(machine: Make, acme: Acme, gnome_keyring: dict[
     assert secret("Leaked") not in shown.stdout + shown.stderr
     assert secret("Admin") not in shown.stdout + shown.stderr
     assert not here.incidents.is_dir() or not list(here.incidents.iterdir())
+
+
+@pytest.mark.network
+def test_the_inventorys_paths_are_meant_from_the_workspace(
+    machine: Make, acme: Acme, gnome_keyring: dict[str, str]
+) -> None:
+    """Started in a folder below it and resumed from elsewhere, a run writes the env file the inventory names."""
+    here = machine(gnome_keyring)
+    root, below, elsewhere = here.cwd, here.cwd / "below", here.home.parent / "elsewhere"
+    below.mkdir()
+    elsewhere.mkdir()
+    consumer = "{kind: env-file, title: web, path: app.env, variable: KEY}"
+    named = "shop: {provider: acme, admin: shop-admin, consumers: [web]}"
+    acme.workspace(
+        root, f"inventory: 1\ncredentials:\n  {named}\nconsumers:\n  web: {consumer}\nrepositories: [repo]\n"
+    )
+    (root / "app.env").write_text(f"KEY={secret('Leaked')}\n")
+    for name, value, key_id in (("shop", secret("Leaked"), "ak_leaked"), ("shop-admin", secret("Admin"), "ak_admin")):
+        options = ("--provider=acme", f"--key-id={key_id}", f"--origin=api={acme.url}", "--value-stdin")
+        here.run("credential", "add", name, *options, stdin=value + "\n")
+    here.cwd = below
+    here.run("run", "api-key-leaked", "--input", "leaked=shop", "--plain", stdin="leave\n")
+    hands = Hands(here)
+    hands.to_decision()
+    assert hands.do("create") == "done"
+    here.kill_conductor()
+    here.cwd = elsewhere
+    assert here.run("resume", "--plain", stdin="leave\n").returncode == 3
+    hands = Hands(here)
+    assert hands.client.state.inputs["repositories"] == [str(root / "repo")]
+    assert hands.do("roll-out") == "done"
+    (made,) = [value for key, value in acme.keys.items() if key.startswith("ak_new")]
+    assert (root / "app.env").read_text() == f"KEY={made}\n"
+    assert list(below.iterdir()) == list(elsewhere.iterdir()) == []

@@ -92,7 +92,7 @@ def _raise(setup: Setup, playbook: str, request: dict[str, Any], clock: Clock) -
     folder = places.incident(setup.incident)
     new = bool(playbook)
     world: World | None = None
-    inventory = read_inventory(setup.inventory)
+    inventory = read_inventory(setup)
     network: Any
     if setup.drill:
         world = _world(setup, folder, clock, new=new)

@@ -52,7 +52,7 @@ def show_plan(book: Playbook, prepared: Prepared, *, as_json: bool) -> int:
     setup.mode = "dry-run"
     vault = _vault(prepared)
     with tempfile.TemporaryDirectory(prefix="runbook-dry-run-") as folder:
-        kit = make_kit(setup, Places.default(), vault, Network(), clock, read_inventory(setup.inventory))
+        kit = make_kit(setup, Places.default(), vault, Network(), clock, read_inventory(setup))
         journal = Journal.create(Path(folder) / "journal.db", clock, kit.redactor.data)
         conductor = Conductor(book, journal, kit, user_name())
         open_incident(conductor, Opening(setup.incident, "dry-run", setup.inputs, setup.admin))

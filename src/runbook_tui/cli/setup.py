@@ -76,9 +76,22 @@ def make_kit(setup: Setup, places: Places, vault: Vault, network: Network, clock
     )
 
 
-def read_inventory(text: str) -> Inventory:
-    """The inventory an incident was opened with."""
+def read_inventory(setup: Setup) -> Inventory:
+    """The inventory an incident was opened with; paths in it are meant from the workspace."""
+    from dataclasses import replace
+
     from runbook_tui.foundation.inventory import Inventory, parse
     from runbook_tui.foundation.strict_yaml import load
 
-    return parse(load(text, "inventory.yaml")) if text else Inventory()
+    if not setup.inventory:
+        return Inventory()
+    found = parse(load(setup.inventory, "inventory.yaml"))
+    if not setup.folders:
+        return found
+    root = Path(setup.folders[0])
+    consumers = {
+        name: replace(one, path=str(root / Path(one.path).expanduser())) if one.kind == "env-file" else one
+        for name, one in found.consumers.items()
+    }
+    repositories = tuple(str(root / Path(path).expanduser()) for path in found.repositories)
+    return replace(found, consumers=consumers, repositories=repositories)

@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from journey_kit import Machine, kinds
+from journey_kit import Hands, Machine, kinds
 
 from runbook_tui.foundation.clock import RealClock
+from runbook_tui.incident.lines import open_lines
 from runbook_tui.net.client import Answer, Network, Request
 from runbook_tui.providers.catalogue import Catalogue
 from runbook_tui.providers.engine import Engine
@@ -187,3 +188,29 @@ def test_the_requests_are_ones_that_github_describes(prism: Callable[[str], str]
     for operation in ("offboard", "member_check", "offboard_invited", "members"):
         engine.call(operation, subjects, {}, operation_id="0" * 32, sending=lambda: None)
         assert violations(dict(network.last.headers)) == [], operation
+
+
+def test_without_an_admin_credential_each_account_is_ended_by_hand(office: Office) -> None:
+    """Nothing is sent; the way by hand is given for each account; what a person saw stays attested."""
+    office.leaving("leaver", "stays")
+    done = office.offboard("2 sam", "--admin", "none")
+    assert (done.returncode, json.loads(done.stdout)["state"]) == (3, "open")
+    hands = Hands(office.machine)
+    hands.client.request("take_over")
+    for step, title in (
+        ("capture", "Look up the member in the organization"),
+        ("sole-owner", ""),
+        ("remove", "Remove the member from the organization"),
+    ):
+        asked = hands.client.request("prompts", step=step)["prompts"]
+        helps = [line for prompt in asked for line in prompt["help"]]
+        for login in ("leaver", "stays") if title else ():
+            assert f"{title}: {login}." in helps
+        confirmed = {one["name"]: one["expect"] for one in asked if one["kind"] == "typed"}
+        hands.do(step, **hands.seen(step), **confirmed)
+    assert office.members() == {"owner", "leaver", "stays"}
+    assert "sending" not in kinds(office.machine.events())
+    for line in [one.id for one in open_lines(hands.client.state)]:
+        hands.client.request("attest", line=line, what="not listed under People any more")
+    grades = {one.old.proof for one in hands.client.state.subjects.values()}
+    assert grades == {"attested"}

@@ -1,0 +1,36 @@
+"""The documents tell the truth about files, keys and commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runbook_tui.incident.actions import ACTIONS
+
+ROOT = Path(__file__).resolve().parents[1]
+KEYS = ROOT / "docs" / "keys.md"
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    """A promise without its test is not listed."""
+    text = (ROOT / "docs" / "promises.md").read_text()
+    named = set(re.findall(r"`(tests/[^`]+)`", text))
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{one.name}" for one in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_and_pictures_are_there(page: str) -> None:
+    """A newcomer's first page has no dead picture or link."""
+    targets = re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text())
+    assert [one for one in targets if not ((ROOT / page).parent / one).exists()] == []
+
+
+def test_the_page_of_keys_is_the_registry() -> None:
+    """docs/keys.md is printed from the registry that the footer and the help read."""
+    rows = "".join(f"| `{one.key}` | {one.word} | {one.help} |\n" for one in ACTIONS)
+    assert rows in KEYS.read_text()

@@ -199,3 +199,17 @@ def test_the_screen_dies_and_the_step_goes_on(machine: Make, terminal: OpenTermi
     assert "Revoke the leaked key for good" in left.stderr
     assert here.conductor() == conductor
     assert "resumed" not in kinds(here.events(incident))
+
+
+def test_a_conductor_that_is_told_to_end_does(machine: Make) -> None:
+    """SIGTERM, whichever of its threads gets it: the incident stays open and whole, and nothing is left running."""
+    here = machine()
+    incident = open_drill(here)
+    for _ in range(4):
+        conductor = here.conductor()
+        simulator = child(conductor, "simulator")
+        os.kill(conductor, signal.SIGTERM)
+        until(lambda one=conductor: not alive(one), "the conductor does not end")
+        until(lambda one=simulator: not alive(one), "its simulator does not end")
+        assert here.run("resume", incident, "--plain", stdin="leave\n").returncode == 3
+    assert here.run("incident", "verify", incident).returncode == 0

@@ -50,7 +50,8 @@ class Server:
         """Accept terminals until the conductor is over; returns when the last step has ended."""
         threading.Thread(target=self._tick, name="tick", daemon=True).start()
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
-        self._conductor.over.wait()
+        while not self._conductor.over.wait(_TICK):
+            pass  # a signal may reach another thread: Python runs its handler when this one wakes
         self._conductor.join(60)
         self._listener.close()
         with contextlib.suppress(FileNotFoundError):

@@ -83,7 +83,7 @@ def _answer(client: Client, step: str, given: dict[str, Any]) -> None:
         if prompt["name"] not in given and prompt["required"] and not prompt["default"]:
             raise RunbookError(
                 f"step {step} asks {prompt['name']!r} and the answers file says nothing: {prompt['ask']}",
-                f"add `{step}: {{{prompt['name']}: …}}`",
+                "; ".join([f"add `{step}: {{{prompt['name']}: …}}`", *filter(None, [prompt["link"], *prompt["help"]])]),
                 exit_code=Exit.INCOMPLETE,
             )
     client.request("run", step=step, answers=given)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runbook_tui.foundation.text import plain
 from runbook_tui.incident.actions import ACTIONS, why_disallowed
 from runbook_tui.incident.board import Board, sentence
+from runbook_tui.incident.details import details
 from runbook_tui.tui import drawing
 from runbook_tui.tui.block import Rows, row
 from runbook_tui.tui.drawing import key_name
@@ -73,6 +74,8 @@ def _timeline(app: Host, width: int) -> Rows:
         said = sentence(event)
         for number, part in enumerate(wrap(said, width - 12)) if said else ():
             rows.append(drawing.event_row(event, part) if not number else row(" " * 11, part))
+        for line in details(event):
+            rows += [row(" " * 13, (part, FAINT)) for part in wrap(line, width - 14)]
     return rows
 
 

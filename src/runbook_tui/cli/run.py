@@ -12,6 +12,7 @@ from runbook_tui.cli import json_option
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 if TYPE_CHECKING:
+    from runbook_tui.conductor.protocol import Client
     from runbook_tui.playbook.model import Playbook
 
 
@@ -97,20 +98,25 @@ def command(
         return show_plan(book, prepared, as_json=as_json)
     client = start_conductor(prepared.setup, book.source, prepared.secrets, passphrase=prepared.passphrase)
     if headless:
-        from runbook_tui.plain.headless import run_headless
+        return _without_operator(client, told, as_json=as_json)
+    code = show(client, plain=plain)
+    if code == Exit.INTERRUPTED:
+        leave(client, as_json=as_json)
+        return code
+    prepared.offer_to_save(client)
+    return leave(client, as_json=as_json)
 
-        try:
-            run_headless(client, told, lambda line: click.echo(line, err=True))
-        except RunbookError as error:
-            click.echo(f"error: {error}", err=True)
-            leave(client, as_json=as_json)
-            return error.exit_code
-    else:
-        code = show(client, plain=plain)
-        if code == Exit.INTERRUPTED:
-            leave(client, as_json=as_json)
-            return code
-        prepared.offer_to_save(client)
+
+def _without_operator(client: Client, told: dict[str, Any], *, as_json: bool) -> int:
+    from runbook_tui.cli.launch import leave
+    from runbook_tui.plain.headless import run_headless
+
+    try:
+        run_headless(client, told, lambda line: click.echo(line, err=True))
+    except RunbookError as error:
+        click.echo(f"error: {error}", err=True)
+        leave(client, as_json=as_json)
+        return error.exit_code
     return leave(client, as_json=as_json)
 
 

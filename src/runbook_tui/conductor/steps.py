@@ -7,11 +7,13 @@ import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.conductor.logbook import Logbook
+from runbook_tui.conductor.manual import manual_path
 from runbook_tui.conductor.performer import Performer
 from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
@@ -46,7 +48,7 @@ class Steps:
             raise RunbookError(f"there is no step {name!r} in this playbook") from None
 
     def _questions(self, step: Step) -> list[Prompt]:
-        return prompts_for(self._book, self._log.state, step, self._performer.manual_path)
+        return prompts_for(self._book, self._log.state, step, partial(manual_path, self._kit))
 
     def prompts(self, step: str) -> dict[str, Any]:
         one = self._step(step)
@@ -174,7 +176,7 @@ class Steps:
         for subject in left:
             if subject is not None and subject.provider:
                 try:
-                    path = self._performer.manual_path(subject, step.spec["operation"])
+                    path = manual_path(self._kit, subject, step.spec["operation"])
                 except RunbookError as error:
                     path = {"link": "", "steps": [f"The manual path cannot be looked up: {error.message}"]}
                 manual += [one for one in (path["link"], *path["steps"]) if one and one not in manual]

@@ -165,12 +165,13 @@ def add_note(here: Places, incident: str, text: str, at: str | None) -> dict[str
     from runbook_tui.conductor.client import connect
     from runbook_tui.foundation.clock import RealClock, iso, parse_instant
     from runbook_tui.journal.store import Journal
+    from runbook_tui.secrets.patterns import refuse_secret
 
     path = journal_path(here, incident)
     said = text.strip()
     if not said:
         raise RunbookError("the note is empty", 'write: runbook incident note INCIDENT "what happened"')
-    refuse_secret(said)
+    refuse_secret(said, "the note")
     happened = iso(parse_instant(at)) if at else ""
     client = connect(here, incident, getpass.getuser())
     if client is not None:
@@ -186,15 +187,3 @@ def add_note(here: Places, incident: str, text: str, at: str | None) -> dict[str
     finally:
         journal.close()
     return {"incident": incident, "recorded": True, "through": "journal"}
-
-
-def refuse_secret(text: str) -> None:
-    """RunbookError when `text` looks like it holds a credential."""
-    from runbook_tui.secrets.patterns import looks_secret
-
-    kinds = looks_secret(text)
-    if kinds:
-        raise RunbookError(
-            f"this looks like it holds {kinds[0]}: nothing was recorded",
-            "name the key by its id or its last four characters instead",
-        )

@@ -24,7 +24,7 @@ from runbook_tui.incident.prompts import Prompt, check_answers, prompts_for, sub
 from runbook_tui.journal.store import JournalError
 from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import Unresolved, resolve
-from runbook_tui.secrets.patterns import looks_secret
+from runbook_tui.secrets.patterns import refuse_secret
 from runbook_tui.secrets.secret import Secret
 
 _LAST_BREATH = 5.0  # seconds a step's thread may take to end after it has recorded the step's end
@@ -228,10 +228,3 @@ def _first(procedure: Procedure) -> tuple[str, Mapping[str, Any]]:
     effect = next(procedure)
     assert isinstance(effect, do.Record)
     return effect.kind, effect.data
-
-
-def refuse_secret(text: str, where: str) -> None:
-    kinds = looks_secret(text)
-    if kinds:
-        what = f"{where} looks like it holds a secret ({kinds[0]})"
-        raise RunbookError(what, "nothing was recorded; leave the secret out")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from runbook_tui.conductor.logbook import Logbook
-from runbook_tui.conductor.steps import Steps, refuse_secret
+from runbook_tui.conductor.steps import Steps
 from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.lines import lines, open_lines
 from runbook_tui.incident.plan import plan
 from runbook_tui.playbook.model import Playbook
+from runbook_tui.secrets.patterns import refuse_secret
 
 
 class Word:

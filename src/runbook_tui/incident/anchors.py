@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runbook_tui.foundation.clock import iso, parse_instant
+from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.state import IncidentState
@@ -63,15 +63,6 @@ def span(start: Anchor | None, end: Anchor | None) -> Range | None:
     shortest = (end.lo - start.hi).total_seconds() if end.lo else None
     longest = (end.hi - start.lo).total_seconds() if start.lo else None
     return shortest, longest
-
-
-def anchor_text(anchor: Anchor | None) -> str:
-    """`2025-11-20T09:12:30.000000Z`, `between … and …`, or `not determined`."""
-    if anchor is None:
-        return "not determined"
-    if anchor.lo == anchor.hi:
-        return iso(anchor.hi)
-    return f"between {iso(anchor.lo) if anchor.lo else 'not determined'} and {iso(anchor.hi)}"
 
 
 def first(events: Iterable[Event], source: str, wanted: Callable[[Event], bool]) -> Anchor | None:

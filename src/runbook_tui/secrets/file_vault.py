@@ -80,19 +80,13 @@ class FileVault:
         return Credential(name, Secret(item["secret"]), Binding.from_dict(item["binding"]))
 
     def describe(self, name: str) -> Binding:
-        entries = self._index.load()
-        if name not in entries:
-            raise no_such(name, sorted(entries))
-        return entries[name].binding
+        return self._index.entry(name).binding
 
     def names(self) -> list[str]:
         return sorted(self._index.load())
 
     def remove(self, name: str) -> None:
-        entries = self._index.load()
-        if name not in entries:
-            raise no_such(name, sorted(entries))
-        if entries[name].has_secret:
+        if self._index.entry(name).has_secret:
             self._change(lambda items: items.pop(name, None))
         self._index.drop(name)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_tui.foundation.files import make_private_dir, write_atomic
-from runbook_tui.secrets.vault import Binding, VaultError
+from runbook_tui.secrets.vault import Binding, VaultError, no_such
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,13 @@ class Index:
                 f"{self.path} is damaged",
                 "move it away and add the credentials again: their secrets are still in the keyring",
             ) from None
+
+    def entry(self, name: str) -> Entry:
+        """One entry; RunbookError when there is none of that name."""
+        entries = self.load()
+        if name not in entries:
+            raise no_such(name, sorted(entries))
+        return entries[name]
 
     def set(self, name: str, entry: Entry) -> None:
         """Add or replace one entry."""

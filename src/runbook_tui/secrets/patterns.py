@@ -9,6 +9,8 @@ import math
 import re
 from collections import Counter
 
+from runbook_tui.foundation.errors import RunbookError
+
 _SHAPES = (
     ("a private key", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
     ("a Stripe key", r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"),
@@ -38,6 +40,14 @@ def looks_secret(text: str) -> list[str]:
     if not found and any(_entropy(match[1]) >= _BITS for match in _ASSIGNED.finditer(text)):
         found.append("a long random value after a name like key or token")
     return found
+
+
+def refuse_secret(text: str, where: str) -> None:
+    """RunbookError when `text`, which is about to be recorded, looks like it holds a credential."""
+    kinds = looks_secret(text)
+    if kinds:
+        what = f"{where} looks like it holds a secret ({kinds[0]})"
+        raise RunbookError(what, "nothing was recorded; name the key by its id or its last four characters instead")
 
 
 def _entropy(text: str) -> float:

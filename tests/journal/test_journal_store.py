@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runbook_tui.foundation.clock import FakeClock
+from runbook_tui.foundation.mounts import parse_mountinfo
 from runbook_tui.journal import storage
 from runbook_tui.journal.chain import START
 from runbook_tui.journal.store import Journal, JournalError
@@ -252,16 +253,7 @@ def test_network_file_systems_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     table = "36 35 0:1 / / rw - ext4 /dev/vda rw\n40 36 0:9 / {} rw shared:1 - {} host:/x rw\n"
     point = str(tmp_path).replace(" ", "\\040")
     for kind in ("nfs4", "cifs", "9p", "fuse.sshfs", "smb3"):
-        monkeypatch.setattr(storage, "mounts", lambda kind=kind: storage.parse_mountinfo(table.format(point, kind)))
+        monkeypatch.setattr(storage, "mounts", lambda kind=kind: parse_mountinfo(table.format(point, kind)))
         with pytest.raises(JournalError, match="RUNBOOK_HOME"):
             Journal.create(tmp_path / "i" / "journal.db", clock, same)
         assert not (tmp_path / "i" / "journal.db").exists()
-    assert storage.file_system(Path("/elsewhere"), storage.parse_mountinfo(table.format(point, "nfs"))) == "ext4"
-
-
-def test_mount_tables() -> None:
-    """Both forms of mount table are understood, blanks in names included."""
-    linux = "36 35 98:0 / /mnt/a\\040b rw - nfs4 server:/x rw\n"
-    assert storage.parse_mountinfo(linux) == [("/mnt/a b", "nfs4")]
-    mac = "/dev/disk1s1 on / (apfs, local)\nserver:/x on /Volumes/my share (smbfs, nodev)\n"
-    assert storage.parse_mount_listing(mac) == [("/", "apfs"), ("/Volumes/my share", "smbfs")]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.files import make_private_dir, sync_dir
+from runbook_tui.foundation.mounts import mount_of, mounts
 from runbook_tui.journal.chain import START, Head
 
 APPLICATION_ID = 0x52424A31  # "RBJ1"
@@ -40,11 +41,6 @@ TRIGGERS = frozenset(re.findall(r"CREATE TRIGGER (\w+)", _SCHEMA))
 
 # What reading a damaged database can raise: SQLite's own errors, its messages when they are not UTF-8, odd types.
 FAULTS = (sqlite3.Error, OSError, ValueError, TypeError)
-
-_NETWORK = re.compile(
-    r"nfs\d?|cifs|smb\d?|smbfs|9p|afs|afpfs|ceph|lustre|gfs2|ocfs2|ncpfs|webdav|davfs|vboxsf|prl_fs|virtiofs|fuse|"
-    r"fuse\..*|macfuse|osxfuse"
-)
 
 
 class JournalError(RunbookError):
@@ -231,47 +227,9 @@ def _beside(path: Path, suffix: str) -> Path:
 
 def refuse_network(folder: Path) -> None:
     """JournalError when `folder` lies on a network or FUSE file system."""
-    kind = file_system(folder.resolve(), mounts())
-    if _NETWORK.fullmatch(kind):
+    found = mount_of(folder.resolve(), mounts())
+    if found.remote:
         raise JournalError(
-            f"{folder} is on a {kind} file system, where the journal cannot be kept safely",
+            f"{folder} is on a {found.kind} file system, where the journal cannot be kept safely",
             "set RUNBOOK_HOME to a folder on a local disk",
         )
-
-
-def file_system(folder: Path, table: list[tuple[str, str]]) -> str:
-    """The type of the file system `folder` is on; empty when the table does not say."""
-    best = ("", "")
-    for point, kind in table:
-        inside = point == "/" or str(folder) == point or str(folder).startswith(point + "/")
-        if inside and len(point) >= len(best[0]):  # the later mount on one point hides the earlier
-            best = (point, kind)
-    return best[1]
-
-
-def mounts() -> list[tuple[str, str]]:
-    """(mount point, type) of everything mounted, as the system lists it."""
-    try:
-        return parse_mountinfo(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
-    except FileNotFoundError:
-        import subprocess
-
-        listing = subprocess.run(["mount"], capture_output=True, timeout=5, check=False).stdout
-        return parse_mount_listing(listing.decode("utf-8", "replace"))
-
-
-def parse_mountinfo(text: str) -> list[tuple[str, str]]:
-    """Linux: `36 35 98:0 /root /mount options - type source …`, spaces in octal."""
-    table = []
-    for line in text.splitlines():
-        before, _, after = line.partition(" - ")
-        fields, rest = before.split(" "), after.split(" ")
-        if len(fields) > 4 and rest[0]:
-            point = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), fields[4])
-            table.append((point, rest[0]))
-    return table
-
-
-def parse_mount_listing(text: str) -> list[tuple[str, str]]:
-    """macOS and BSD: `source on /mount (type, options)`."""
-    return re.findall(r"^.* on (/.*) \((\w+)[,)]", text, re.MULTILINE)

@@ -103,7 +103,10 @@ def parse_instant(text: str) -> datetime:
         raise RunbookError(f"not a time: {text!r}", "write it like 2026-11-21T22:04:00Z") from None
     if moment.tzinfo is None:
         raise RunbookError(f"the time {text!r} has no offset", "add Z for UTC, or an offset like +01:00")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the last hours of the year 9999, further west
+        raise RunbookError(f"not a time: {text!r}", "write it like 2026-11-21T22:04:00Z") from None
 
 
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?", re.ASCII)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from runbook_tui.foundation.text import plain
+
 
 class Exit(IntEnum):
     """Exit codes of the `runbook` command."""
@@ -48,7 +50,8 @@ class Problem:
 
     def __str__(self) -> str:
         text = f"{self.file}:{self.line}:{self.column}: {self.level}: {self.message}"
-        return f"{text}\n  hint: {self.hint}" if self.hint else text
+        # File names and what stood in the file are foreign, and this goes to a terminal.
+        return plain(f"{text}\n  hint: {self.hint}" if self.hint else text, 4000, keep_newlines=True)
 
 
 class InputProblems(RunbookError):

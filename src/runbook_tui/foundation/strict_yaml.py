@@ -7,6 +7,7 @@ Scalars follow the YAML 1.2 core schema: `on`, `no` and `12:30` are strings; `tr
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +21,17 @@ from runbook_tui.foundation.text import one_line
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_NODES = 50_000
+_HIDING = "control and direction characters hide text"
 _YAML_HINT = "check the quotes, brackets and spaces on this line and the one before"
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?")  # `010` and `1e5` stay text: ids look like that
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# Control characters, what turns or hides text, and the rarer line ends: a terminal, an editor and we would each see
+# other lines. Looked for twice, since a quoted scalar can write any of them as an escape.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 Path_ = tuple[str | int, ...]
 
@@ -62,7 +69,7 @@ def load_file(path: Path) -> Document:
 
 def load(content: bytes | str, file: str = "<text>") -> Document:
     """Load YAML text; the result's data is made of dict, list, str, int, float, bool and None."""
-    raw = content.encode() if isinstance(content, str) else content
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     if len(raw) > MAX_BYTES:
         raise InputProblems([Problem(file, 1, 1, "the file is larger than 256 KiB", "split it")])
     try:
@@ -75,7 +82,7 @@ def load(content: bytes | str, file: str = "<text>") -> Document:
         line = text.count("\n", 0, found.start()) + 1
         column = found.start() - text.rfind("\n", 0, found.start())
         message = f"the character U+{ord(found.group()):04X} is not allowed here"
-        raise InputProblems([Problem(file, line, column, message, "control and direction characters hide text")])
+        raise InputProblems([Problem(file, line, column, message, _HIDING)])
     return _Builder(file, raw, text).build()
 
 
@@ -130,14 +137,20 @@ class _Builder:
         if event.anchor is not None:
             raise self._refuse(event, "anchors (`&name`) are not allowed", "write the value out")
         if event.tag is not None and event.tag != "!":
-            raise self._refuse(event, f"the tag {event.tag} is not allowed", "use plain strings and numbers")
+            raise self._refuse(event, f"the tag {one_line(event.tag, 60)} is not allowed", "use plain strings and numbers")
         mark: Any = event.start_mark
         self.document.places.setdefault(path, (mark.line + 1, mark.column + 1))
         if isinstance(event, yaml.ScalarEvent):
+            self._check_text(event)
             return _scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path, depth)
         return self._mapping(path, depth)
+
+    def _check_text(self, event: Any) -> None:
+        found = _FORBIDDEN.search(event.value)
+        if found:
+            raise self._refuse(event, f"the character U+{ord(found.group()):04X} is not allowed here", _HIDING)
 
     def _sequence(self, path: Path_, depth: int) -> list[Any]:
         items: list[Any] = []
@@ -150,6 +163,7 @@ class _Builder:
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag not in (None, "!"):
                 raise self._refuse(event, "a key must be plain text", "write `name: value`")
+            self._check_text(event)
             key = event.value
             if key == "<<":
                 raise self._refuse(event, "merge keys (`<<`) are not allowed", "write the entries out")
@@ -175,5 +189,6 @@ def _scalar(event: Any) -> Any:
         # A number too long for anybody's id arithmetic stays text (and keeps int() cheap).
         return int(text) if len(text) <= 18 else text
     if _FLOAT.fullmatch(text) and len(text) <= 40:
-        return float(text)
+        number = float(text)
+        return number if math.isfinite(number) else text  # 1.0e999 is no number that anything here can count with
     return text

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 # In a shell these stand for themselves at any place of an assignment's value ("~" and ":~" do not).
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:=+@%,-]*")
 _ASSIGNMENT = re.compile(r"\ufeff?[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=")
-_COMMENT = re.compile(r"[ \t]+#[^\r\n]*")
+_BLANKS = re.compile(r"[ \t]+")
 _REST = re.compile(r"[^\r\n]*")
 
 
@@ -41,11 +41,15 @@ def _quoted(value: str, before: str) -> str:
 
 def _values(text: str) -> Iterator[tuple[str, int, int]]:
     """(name, start, end) of every assignment's value, the comment behind it left out."""
-    at = 0
+    at, by_line = 0, False
     while at < len(text):
         found = _ASSIGNMENT.match(text, at)
         if found:
-            end = _end(text, found.end())
+            end = _end(text, found.end(), len(text)) if not by_line else -1
+            if end < 0:
+                # A quote that is never closed: no shell reads this file, so from here on each line is by itself.
+                by_line = True
+                end = _end_in_line(text, found.end())
             yield found.group(1), found.end(), end
             at = end
         rest = _REST.match(text, at)
@@ -54,25 +58,36 @@ def _values(text: str) -> Iterator[tuple[str, int, int]]:
             at += 1
 
 
-def _end(text: str, at: int) -> int:
-    """Where a value ends: at the end of its line, before a comment, quotes and escapes taken into account."""
-    start, quote = at, ""
-    while at < len(text):
+def _end_in_line(text: str, start: int) -> int:
+    """Where a value ends that takes no more than its line; a quote that is not closed there is none."""
+    found = _REST.match(text, start)
+    line = found.end() if found else start
+    end = _end(text, start, line)
+    return line if end < 0 else end
+
+
+def _end(text: str, at: int, most: int) -> int:
+    """Where a value ends: at the end of its line, before a comment, quotes and escapes taken into account.
+
+    Looks as far as `most`; -1 when a quote is still open there.
+    """
+    quote = ""
+    while at < most:
         char = text[at]
         if quote:
             if char == "\\" and quote == '"':
                 at += 1
             elif char == quote:
                 quote = ""
-        elif char in "\r\n" or _COMMENT.match(text, at):
+        elif char in "\r\n":
             return at
+        elif char in " \t" and (blanks := _BLANKS.match(text, at, most)):
+            if text[blanks.end() : blanks.end() + 1] == "#":
+                return at
+            at = blanks.end() - 1
         elif char in "'\"":
             quote = char
         elif char == "\\":
             at += 2 if text[at + 1 : at + 3] == "\r\n" else 1
         at += 1
-    if not quote:
-        return len(text)
-    # The quote is never closed, so it is none: an apostrophe in a file that no shell reads.
-    line = _REST.match(text, start)
-    return line.end() if line else start
+    return -1 if quote else min(at, most)

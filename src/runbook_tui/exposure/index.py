@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _GITLINK = 0o160000
+# Version 4 writes what a path shares with the one before as a number: paths may come out longer than the file, but an
+# honest one is never this many times its size.
+_MOST_GROWTH = 16
 
 
 class IndexDamaged(Exception):
@@ -29,8 +32,12 @@ def read_index(content: bytes, name_size: int) -> Iterator[Entry]:
             raise IndexDamaged("not an index of version 2, 3 or 4")
         position = 12
         path = b""
+        room = len(content) * _MOST_GROWTH
         for _ in range(count):
             entry, path, position = _entry(content, position, version, path, name_size)
+            room -= len(path)
+            if room < 0:
+                raise IndexDamaged("its paths are absurdly long")
             yield entry
         yield from _extensions(content, position, name_size)
     except (struct.error, IndexError, ValueError):
@@ -44,6 +51,8 @@ def _entry(content: bytes, start: int, version: int, previous: bytes, name_size:
     position = name_at + name_size + (4 if flags & 0x4000 else 2)
     if version == 4:
         strip, position = _varint(content, position)
+        if strip > len(previous):
+            raise ValueError
         end = content.index(b"\0", position)
         path = previous[: len(previous) - strip] + content[position:end]
         after = end + 1

@@ -15,8 +15,9 @@ from runbook_tui.exposure.objects import Objects
 
 MAX_PATHS = 1000  # of one object
 _ENTRIES = {
-    20: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL),
-    32: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})", re.DOTALL),
+    # What is no entry is taken whole: else a tree without a NUL would be searched anew from each of its bytes.
+    20: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})|.+", re.DOTALL),
+    32: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})|.+", re.DOTALL),
 }
 _TREE = b"40000"
 _GITLINK = b"160000"
@@ -25,8 +26,7 @@ _GITLINK = b"160000"
 def entries(data: bytes, name_size: int) -> list[tuple[bytes, bytes, bytes]] | None:
     """(mode, file name, object name) of a tree's entries, or None when it is malformed."""
     found: list[tuple[bytes, bytes, bytes]] = _ENTRIES[name_size].findall(data)
-    length = sum(len(mode) + len(name) for mode, name, _ in found) + len(found) * (2 + name_size)
-    return found if length == len(data) else None
+    return None if found and not found[-1][0] else found
 
 
 def is_tree(mode: bytes) -> bool:

@@ -12,7 +12,7 @@ from runbook_tui.providers.answers import Parsed, items, search
 from runbook_tui.providers.drafting import Draft
 from runbook_tui.providers.manifest import Operation
 
-_NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?')
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<>]*\brel="?next"?')  # never past the next address: a header full of them
 
 
 class ForeignPage(Exception):

@@ -11,6 +11,12 @@ from runbook_tui.net.origin import is_loopback_name, literal
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+# Credential services of clouds (AWS over IPv6, Alibaba, Oracle, Azure) that are not in the link-local range.
+_METADATA = frozenset(
+    ipaddress.ip_address(text) for text in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")
+)
 _MOST_ADDRESSES = 4
 
 
@@ -34,17 +40,22 @@ def addresses(host: str, port: int, *, private: bool, seconds: float) -> list[st
 
 
 def _usable(address: _Address) -> bool:
-    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+    inner = _inner(address)
+    return not (inner.is_link_local or inner.is_multicast or inner.is_unspecified or inner in _METADATA)
 
 
 def _is_global(address: _Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return inner.is_global
-    return address.is_global
+    return address not in _LOCAL_NAT64 and _inner(address).is_global
+
+
+def _inner(address: _Address) -> _Address:
+    """The IPv4 address that an IPv6 address only wraps (mapped, compatible, 6to4, NAT64), or the address itself."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return address
+    wrapped = address.ipv4_mapped or address.sixtofour
+    if wrapped is None and (address in _NAT64 or address in _LOCAL_NAT64 or address in _COMPATIBLE):
+        wrapped = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address if wrapped is None or address.is_loopback else wrapped
 
 
 def _resolve(host: str, port: int, seconds: float) -> list[_Address]:

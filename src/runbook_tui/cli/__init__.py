@@ -17,6 +17,7 @@ import click
 
 from runbook_tui import __version__
 from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.foundation.harden import harden, place, scrub
 
 # Name -> one line for the help, so that `runbook --help` imports no command.
 _COMMANDS = {
@@ -34,6 +35,8 @@ _COMMANDS = {
     "doctor": "Check this machine: keyring, clock, disk, terminal.",
 }
 _HIDDEN = ("conductor",)
+# The first words after which no secret can come near this process; they do not pay for the hardening.
+_WITHOUT_SECRETS = ("--version", "--help", "-h", "playbook")
 
 
 class _LazyGroup(click.Group):
@@ -101,6 +104,10 @@ def emit(document: Any) -> None:
 def main() -> None:
     """The console script: every failure is one clear message and an exit code, never a traceback."""
     _open_standard_streams()
+    if sys.argv[1:2] and sys.argv[1] in _WITHOUT_SECRETS:
+        scrub()
+    else:
+        harden()
     try:
         result = runbook(prog_name="runbook", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -150,9 +157,5 @@ def _safe(text: str) -> str:
 
 def _fault(error: Exception) -> str:
     """Where the program is wrong. The exception's own text stays out: it may hold anything."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    where = " < ".join(f"{os.path.basename(one.filename)}:{one.lineno}" for one in reversed(frames))  # noqa: PTH119
     hint = "this is a bug, please report this line; the journal is safe: `runbook incident list`"
-    return f"error: a fault in the program: {type(error).__name__} at {where}\n  hint: {hint}"
+    return f"error: a fault in the program: {place(error)}\n  hint: {hint}"

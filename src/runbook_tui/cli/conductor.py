@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_tui.cli import wiring
-from runbook_tui.cli.harden import harden
 from runbook_tui.cli.setup import Setup, make_kit, read_inventory
 from runbook_tui.foundation.clock import Clock, RealClock
 from runbook_tui.foundation.errors import Exit, RunbookError
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 @click.command("conductor", hidden=True)
 def command() -> int:
     """Run one incident until it is told to end."""
-    harden()
     try:
         request = json.loads(sys.stdin.buffer.readline())
         setup = Setup(**request["setup"])

@@ -49,13 +49,11 @@ def command(playbook: str, scenario: str, seed: int | None, auto: bool, plain: b
 def _auto(setup: Setup, source: str, *, as_json: bool) -> int:
     """Everything in this process, on a clock that jumps ahead when somebody waits."""
     from runbook_tui.cli.conductor import raise_conductor
-    from runbook_tui.cli.harden import harden
     from runbook_tui.cli.launch import leave
     from runbook_tui.conductor.client import LocalClient
     from runbook_tui.drill.operator import play
     from runbook_tui.foundation.clock import FakeClock, RealClock
 
-    harden()
     conductor, world = raise_conductor(setup, source, {}, FakeClock(RealClock().now(), tick=0.001))
     assert world is not None
     try:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runbook_tui.cli.harden import harden
 from runbook_tui.foundation.errors import Exit
 from runbook_tui.foundation.places import Places
 
@@ -24,7 +23,6 @@ def open_home() -> int:
         with click.Context(runbook, info_name="runbook") as ctx:
             click.echo(runbook.get_help(ctx))
         return Exit.GOOD
-    harden()
     from runbook_tui.tui.start import run_home
 
     chosen = run_home(_data())

@@ -39,6 +39,7 @@ from runbook_tui.drill.reply import Reply
 from runbook_tui.drill.vendor import Vendor
 from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.foundation.harden import harden
 from runbook_tui.net.lockdown import lock_down
 from runbook_tui.providers.loader import read_manifest
 
@@ -206,6 +207,7 @@ def _bind(world: World) -> _Server:
 
 def main() -> int:
     """Serve until standard input ends."""
+    harden()
     lock_down(HOST)  # this process only listens: it connects to nobody
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the front end

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from runbook_tui.exposure.model import ScanCancelled
 from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.foundation.harden import harden
 
 if TYPE_CHECKING:
     from runbook_tui.secrets.secret import Secret
@@ -138,10 +139,10 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
     from runbook_tui.exposure.scan import scan
     from runbook_tui.secrets.secret import Secret
 
+    harden()
     stopped: list[int] = []
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-    _no_core_dump()
 
     def say(kind: str, facts: Any) -> None:
         sink.write(json.dumps({kind: facts}).encode() + b"\n")
@@ -177,10 +178,3 @@ def _listed(items: Any) -> Iterable[Any]:
     if not isinstance(items, list):
         raise TypeError
     return items
-
-
-def _no_core_dump() -> None:
-    import resource
-
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from runbook_tui.foundation.harden import harden
+
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
@@ -121,10 +123,7 @@ def act(backend: KeyringBackend, verb: str, service: str, name: str, value: str 
 
 def main() -> None:
     """Read the request, answer it, end."""
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    harden()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not mix with the answers
 

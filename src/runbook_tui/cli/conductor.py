@@ -37,8 +37,13 @@ def command() -> int:
         setup = Setup(**request["setup"])
     except (ValueError, TypeError, KeyError):
         raise RunbookError("this process is started by `runbook run`, `drill` and `resume`", "use those") from None
+    from runbook_tui.conductor.server import Server, socket_path
+
     try:
+        socket_path(Places.default().incident(setup.incident))  # before anything is opened that nobody could reach
         conductor, world = raise_conductor(setup, request.get("playbook", ""), request, RealClock())
+        rebuildable = world is not None or conductor.kit.vault.durable
+        server = Server(conductor, conductor.kit.folder, rebuildable=rebuildable)
     except RunbookError as error:
         why = error.reason if isinstance(error, VaultError) else ""
         _answer({"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code), "reason": why})
@@ -48,10 +53,6 @@ def command() -> int:
         told = {"error": f"cannot write {error.filename or setup.incident}: {error.strerror}", "hint": hint}
         _answer({**told, "exit_code": int(Exit.INCOMPLETE), "reason": ""})
         return Exit.INCOMPLETE
-    from runbook_tui.conductor.server import Server
-
-    rebuildable = world is not None or conductor.kit.vault.durable
-    server = Server(conductor, conductor.kit.folder, rebuildable=rebuildable)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for end in (signal.SIGTERM, signal.SIGINT):
         signal.signal(end, lambda *_: conductor.over.set())

@@ -34,7 +34,7 @@ class Server:
     def __init__(self, conductor: Conductor, folder: Path, *, rebuildable: bool) -> None:
         self._conductor = conductor
         self._rebuildable = rebuildable
-        self._path = _socket_path(folder)
+        self._path = _make_room(folder)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # bind() would leave the socket open to others for a moment under a loose umask.
         before = os.umask(0o177)
@@ -118,11 +118,25 @@ def _write(connection: socket.socket, outgoing: queue.SimpleQueue[dict[str, Any]
         connection.close()
 
 
-def _socket_path(folder: Path) -> Path:
+def socket_path(folder: Path) -> Path:
+    """Where the socket of the incident in `folder` goes: there, or below XDG_RUNTIME_DIR when its path is too long.
+
+    RunbookError when it is too long there as well. Nothing is made.
+    """
     path = folder / "conductor.sock"
     if len(os.fsencode(path)) > _LONGEST_PATH:
         base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-        path = make_private_dir(Path(base) / f"runbook-{os.getuid()}") / f"{folder.name}.sock"
+        path = Path(base) / f"runbook-{os.getuid()}" / f"{folder.name}.sock"
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        hint = "set RUNBOOK_HOME to a shorter path: a socket's path has at most 108 bytes, the closing one included"
+        raise RunbookError(f"the path {path} is too long for a socket", hint, exit_code=Exit.INCOMPLETE)
+    return path
+
+
+def _make_room(folder: Path) -> Path:
+    path = socket_path(folder)
+    if path.parent != folder:
+        make_private_dir(path.parent)
         if path.parent.stat().st_uid != os.getuid() or path.parent.stat().st_mode & 0o077:
             raise RunbookError(f"{path.parent} is open to others", "remove it", exit_code=Exit.INCOMPLETE)
     with contextlib.suppress(FileNotFoundError):

@@ -8,6 +8,7 @@ file; an index file lists names and bindings for everything that does not need t
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import subprocess
@@ -32,6 +33,7 @@ LIMIT = 3.0  # seconds a keyring call may take
 PATIENT = 60.0  # seconds to wait for an unlock dialog, when the operator says so
 _START_LIMIT = 20.0  # seconds for the child to load its libraries, on a machine that is busy
 _WINDOWS_LIMIT = 1200  # characters; the credential store takes 2560 bytes of UTF-16
+_ITEM_LIMIT = 4 * 1024 * 1024  # characters; Secret Services take 16 MiB, far slower than anybody wants to wait
 
 _ELSEWHERE = "or use --vault session (in memory, for one run) or --vault file (encrypted file)"
 
@@ -44,9 +46,17 @@ REASONS: dict[str, tuple[str, str]] = {
         "the session bus of this terminal is gone, so the keyring cannot be reached",
         f"open a new session (DBUS_SESSION_BUS_ADDRESS points to an old one), {_ELSEWHERE}",
     ),
+    "unstartable": (
+        "the OS keyring is installed but could not be started",
+        f"start it by hand to see why (gnome-keyring-daemon --start, or your desktop's own), {_ELSEWHERE}",
+    ),
     "locked": (
         "the OS keyring is locked and could not be unlocked",
         f"log in at the desktop, or unlock it there and try again, {_ELSEWHERE}",
+    ),
+    "empty": (
+        "the OS keyring has no default collection to keep anything in",
+        f"make one in its own program (Passwords and Keys, KWalletManager, KeePassXC), {_ELSEWHERE}",
     ),
     "prompt": (
         "the OS keyring waits for somebody to answer its unlock dialog",
@@ -60,10 +70,15 @@ REASONS: dict[str, tuple[str, str]] = {
         "the OS keyring did not keep what it was given",
         f"the backend accepts values and loses them: nothing is stored; repair it, {_ELSEWHERE}",
     ),
-    "too_large": (
-        f"the value is too long for the Windows credential store ({_WINDOWS_LIMIT} characters with its binding)",
-        "use --vault file for this one",
+    "gone": (
+        "the OS keyring ended in the middle of the call",
+        f"what was being stored or removed may be there or not: do it again when it is back, {_ELSEWHERE}",
     ),
+    "several": (
+        "the OS keyring holds several items of this name with different values",
+        f"remove the wrong ones in its own program, or store the right value again; {_ELSEWHERE}",
+    ),
+    "too_large": ("the value is too long for the OS keyring", "use --vault file for this one"),
     "broken": ("the OS keyring failed", f"`runbook doctor` shows its state; {_ELSEWHERE}"),
 }
 
@@ -92,7 +107,11 @@ class KeyringVault:
         return f"keyring ({_BACKENDS.get(sys.platform, 'SecretService')})"
 
     def check(self) -> None:
-        self._ask("check", "probe")
+        self.keeper()
+
+    def keeper(self) -> str:
+        """`check`, and the name of the program that keeps the secrets; "" when the system does not tell."""
+        return self._ask("check", "probe") or ""
 
     def put(self, credential: Credential) -> None:
         check_name(credential.name, "credential")
@@ -105,8 +124,9 @@ class KeyringVault:
             self._index.set(credential.name, Entry(binding, has_secret=False))
             return
         item = json.dumps({"secret": credential.secret.expose(), "binding": binding.as_dict()}, ensure_ascii=False)
-        if sys.platform == "win32" and len(item) > _WINDOWS_LIMIT:
-            raise _error("too_large", exit_code=Exit.USAGE)
+        most = _WINDOWS_LIMIT if sys.platform == "win32" else _ITEM_LIMIT
+        if len(item) > most:
+            raise _error("too_large", f"{len(item)} characters with its binding, at most {most}", exit_code=Exit.USAGE)
         self._ask("put", credential.name, item)
         self._index.set(credential.name, Entry(binding))
 
@@ -140,7 +160,8 @@ class KeyringVault:
 
     def _ask(self, verb: str, name: str, value: str | None = None) -> str | None:
         service = SERVICE if verb == "check" else f"{SERVICE}:{name}"
-        request = {"verb": verb, "service": service, "name": name, "value": value}
+        life = math.ceil(_START_LIMIT + self._wait) + 1
+        request = {"verb": verb, "service": service, "name": name, "value": value, "life": life}
         return _call(request, self._wait)
 
 

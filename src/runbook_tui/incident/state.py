@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_tui.foundation.clock import iso, parse_instant
+from runbook_tui.incident.draft import Draft
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.model import Consumer, IncidentState, Operation, Side, StepState, Subject
 
@@ -25,26 +26,37 @@ __all__ = [
     "old_is_closed",
 ]
 
+Rule = Callable[[Draft, Event], None]
 _LONGEST_CALL = 3_600_000  # milliseconds; more is no measurement
 
 
 def fold(events: Iterable[Event], state: IncidentState | None = None) -> IncidentState:
-    """The state after all events."""
-    current = state or IncidentState()
+    """The state after all events: what `apply` would give, one event after the other, in one go."""
+    draft = Draft(state or IncidentState())
     for event in events:
-        current = apply(current, event)
-    return current
+        _take(draft, event)
+    return draft.finish()
 
 
 def apply(state: IncidentState, event: Event) -> IncidentState:
     """The state after one more event. An event of a kind without a rule only moves `seq`."""
+    draft = Draft(state)
+    _take(draft, event)
+    return draft.finish()
+
+
+def _take(draft: Draft, event: Event) -> None:
     rule = _RULES.get(event.kind)
-    after = rule(state, event) if rule else state
-    after = replace(after, seq=event.seq, last_at=event.ts)
-    contained = bool(after.subjects) and all(map(old_is_closed, after.subjects.values()))
-    if contained == bool(after.contained_at):
-        return after
-    return replace(after, contained_at=event.ts if contained else "")
+    if rule:
+        rule(draft, event)
+    draft.seq, draft.last_at = event.seq, event.ts
+    if not draft.subjects.touched:
+        return
+    draft.subjects.touched = False
+    subjects = draft.subjects.now
+    contained = bool(subjects) and all(map(old_is_closed, subjects.values()))
+    if contained != bool(draft.now("contained_at")):
+        draft.write(contained_at=event.ts if contained else "")
 
 
 def old_is_closed(subject: Subject) -> bool:
@@ -52,10 +64,9 @@ def old_is_closed(subject: Subject) -> bool:
     return subject.old.state == "dead" and subject.old.proof != "none"
 
 
-def _opened(state: IncidentState, event: Event) -> IncidentState:
+def _opened(draft: Draft, event: Event) -> None:
     data = event.data
-    return replace(
-        state,
+    draft.write(
         incident=data["incident"],
         mode=data["mode"],
         title=data["title"],
@@ -65,126 +76,89 @@ def _opened(state: IncidentState, event: Event) -> IncidentState:
     )
 
 
-def _closed(state: IncidentState, event: Event) -> IncidentState:
-    return replace(state, closed=event.data["state"], closed_at=event.ts)
-
-
-def _input(state: IncidentState, event: Event) -> IncidentState:
-    return replace(state, inputs={**state.inputs, event.data["name"]: event.data["value"]})
-
-
-def _subject(state: IncidentState, event: Event) -> IncidentState:
+def _subject(draft: Draft, event: Event) -> None:
     known = Subject.__dataclass_fields__
-    fields = {key: value for key, value in event.data.items() if key in known}
-    return _with_subject(state, Subject(**fields))
+    subject = Subject(**{key: value for key, value in event.data.items() if key in known})
+    draft.subjects.put(subject.slot, subject)
 
 
-def _learned(state: IncidentState, event: Event) -> IncidentState:
-    subject = state.subjects.get(event.data["slot"])
-    if subject is None:
-        return state
-    attributes = {**subject.attributes, **event.data["attributes"]}
-    return _with_subject(state, replace(subject, key_id=event.data["key_id"] or subject.key_id, attributes=attributes))
+def _learned(draft: Draft, event: Event) -> None:
+    slot, data = event.data["slot"], event.data
+    subject = draft.subjects.get(slot)
+    if subject is not None:
+        attributes = {**subject.attributes, **data["attributes"]}
+        draft.subjects.change(slot, key_id=data["key_id"] or subject.key_id, attributes=attributes)
 
 
-def _with_subject(state: IncidentState, subject: Subject) -> IncidentState:
-    return replace(state, subjects={**state.subjects, subject.slot: subject})
-
-
-def _consumer(state: IncidentState, event: Event) -> IncidentState:
+def _consumer(draft: Draft, event: Event) -> None:
     data = event.data
     consumer = Consumer(data["id"], data["kind"], data["title"], data["credential"], data["where"], data["proof"])
-    return replace(state, consumers={**state.consumers, consumer.id: consumer})
+    draft.consumers.put(consumer.id, consumer)
 
 
-def _consumer_state(state: IncidentState, event: Event) -> IncidentState:
-    data = event.data
-    consumer = state.consumers.get(data["consumer"])
-    if consumer is None:
-        return state
-    moved = replace(
-        consumer, stage=data["stage"], proof=data.get("proof", "none"), reason=data.get("reason", ""), at=event.ts
-    )
-    return replace(state, consumers={**state.consumers, consumer.id: moved})
+def _consumer_state(draft: Draft, event: Event) -> None:
+    consumer, data = event.data["consumer"], event.data
+    if draft.consumers.get(consumer) is not None:
+        proof, reason = data.get("proof", "none"), data.get("reason", "")
+        draft.consumers.change(consumer, stage=data["stage"], proof=proof, reason=reason, at=event.ts)
 
 
-def _facts(state: IncidentState, event: Event) -> IncidentState:
-    return replace(state, facts={**state.facts, **event.data["values"]})
+def _tripwire(draft: Draft, event: Event) -> None:
+    draft.facts.put("used_by_others", "yes")
+    draft.write(tripwire=event.data["reason"])
 
 
-def _decision(state: IncidentState, event: Event) -> IncidentState:
-    return replace(state, order=event.data["order"], rule=event.data["rule"])
-
-
-def _tripwire(state: IncidentState, event: Event) -> IncidentState:
-    facts = {**state.facts, "used_by_others": "yes"}
-    return replace(state, facts=facts, tripwire=event.data["reason"])
-
-
-def _with_step(state: IncidentState, event: Event, **changes: Any) -> IncidentState:
-    step = replace(state.step(event.data["step"]), **changes)
-    return replace(state, steps={**state.steps, event.data["step"]: step})
-
-
-def _step_started(state: IncidentState, event: Event) -> IncidentState:
-    before = state.step(event.data["step"])
+def _step_started(draft: Draft, event: Event) -> None:
+    step = event.data["step"]
+    before = draft.step(step)
     started = before.started or event.ts
     # `until` stays: a wait that is started again knows how long it was to last.
-    changes = {"status": "running", "started": started, "attempts": before.attempts + 1, "reason": ""}
-    return _with_step(state, event, **changes)
+    draft.change_step(step, status="running", started=started, attempts=before.attempts + 1, reason="")
 
 
-def _step_ended(status: str) -> Callable[[IncidentState, Event], IncidentState]:
-    def rule(state: IncidentState, event: Event) -> IncidentState:
-        return _with_step(
-            state,
-            event,
-            status=event.data.get("status", status),
-            reason=event.data.get("reason", ""),
+def _step_ended(status: str) -> Rule:
+    def rule(draft: Draft, event: Event) -> None:
+        data = event.data
+        draft.change_step(
+            data["step"],
+            status=data.get("status", status),
+            reason=data.get("reason", ""),
             ended=event.ts,
-            manual=tuple(event.data.get("manual", ())),
+            manual=tuple(data.get("manual", ())),
         )
 
     return rule
 
 
-def _step_waiting(state: IncidentState, event: Event) -> IncidentState:
-    return _with_step(state, event, status="waiting", until=event.data["until"], reason=event.data.get("reason", ""))
+def _step_waiting(draft: Draft, event: Event) -> None:
+    data = event.data
+    draft.change_step(data["step"], status="waiting", until=data["until"], reason=data.get("reason", ""))
 
 
-def _step_reopened(state: IncidentState, event: Event) -> IncidentState:
-    changes = {"status": "pending", "items": frozenset(), "acted": False, "until": ""}
-    return _with_step(state, event, reason=event.data.get("reason", ""), **changes)
+def _step_reopened(draft: Draft, event: Event) -> None:
+    step, reason = event.data["step"], event.data.get("reason", "")
+    draft.items(step).clear()
+    draft.change_step(step, reason=reason, status="pending", acted=False, until="")
 
 
-def _recorded(state: IncidentState, event: Event) -> IncidentState:
-    step = state.step(event.data["step"])
-    item = event.data.get("item", "")
-    values = event.data["values"]
-    recorded = {**step.recorded, **({item: values} if item else values)}
-    after = _with_step(state, event, recorded=recorded)
-    return _called(after, event.data.get("subject", ""), began(event, values.get("evidence")), event.ts)
+def _recorded(draft: Draft, event: Event) -> None:
+    data = event.data
+    item, values = data.get("item", ""), data["values"]
+    draft.recorded(data["step"]).update({item: values} if item else {**values})
+    draft.called(data.get("subject", ""), began(event, values.get("evidence")), event.ts)
 
 
-def _action_done(state: IncidentState, op: Operation, at: str) -> IncidentState:
+def _action_done(draft: Draft, op: Operation, at: str) -> None:
     """The call took effect: running the step again only proves it, or goes on with the rest of its batch."""
     if op.operation == "rollout":
-        consumer, subject = state.consumers.get(op.item), state.subjects.get(op.subject)
+        consumer, subject = draft.consumers.get(op.item), draft.subjects.get(op.subject)
         if consumer is None or subject is None or consumer.stage not in ("pending", "failed") or op.at < subject.new_at:
-            return state  # what it was given then is not the new one of now
-        stored = replace(consumer, stage="stored", proof="none", at=at)
-        return replace(state, consumers={**state.consumers, op.item: stored})
-    step = state.step(op.step)
-    after = replace(step, items=step.items | {op.item}) if op.item else replace(step, acted=True)
-    return replace(state, steps={**state.steps, op.step: after})
-
-
-def _called(state: IncidentState, slot: str, start: str, end: str) -> IncidentState:
-    """Keep when we called the provider about this credential: the provider's log shows these calls too."""
-    if slot not in state.subjects:
-        return state
-    calls = (*state.own_calls.get(slot, ()), (start, end))
-    return replace(state, own_calls={**state.own_calls, slot: calls})
+            return  # what it was given then is not the new one of now
+        draft.consumers.change(op.item, stage="stored", proof="none", at=at)
+    elif op.item:
+        draft.items(op.step).add(op.item)
+    else:
+        draft.change_step(op.step, acted=True)
 
 
 def began(event: Event, evidence: Any) -> str:
@@ -195,7 +169,7 @@ def began(event: Event, evidence: Any) -> str:
     return iso(parse_instant(event.ts) - timedelta(milliseconds=took))
 
 
-def _intent(state: IncidentState, event: Event) -> IncidentState:
+def _intent(draft: Draft, event: Event) -> None:
     data = event.data
     op = Operation(
         data["op"],
@@ -207,75 +181,71 @@ def _intent(state: IncidentState, event: Event) -> IncidentState:
         event.ts,
         subject=data.get("subject", ""),
     )
-    return replace(state, operations={**state.operations, op.op: op})
+    draft.operations.put(op.op, op)
 
 
-def _with_operation(state: IncidentState, event: Event, **changes: Any) -> IncidentState:
-    op = state.operations.get(event.data["op"])
-    if op is None:
-        return state
-    return replace(state, operations={**state.operations, op.op: replace(op, **changes)})
+def _sending(draft: Draft, event: Event) -> None:
+    if event.data["op"] in draft.operations.now:
+        draft.operations.change(event.data["op"], status="sending", sent_at=event.ts)
 
 
-def _sending(state: IncidentState, event: Event) -> IncidentState:
-    return _with_operation(state, event, status="sending", sent_at=event.ts)
-
-
-def _outcome(state: IncidentState, event: Event) -> IncidentState:
+def _outcome(draft: Draft, event: Event) -> None:
     data = event.data
-    before = state.operations.get(data["op"])
+    op = draft.operations.get(data["op"])
     # An unknown outcome is sticky: only `cleared` takes it away.
-    status = "unknown" if before is not None and before.status == "unknown" else data["result"]
-    after = _with_operation(state, event, status=status, reason=data.get("reason", ""))
-    if before is None:
-        return after
-    if before.operation != "rollout" and before.sent_at:
-        after = _called(after, before.subject, before.sent_at, event.ts)
-    return _action_done(after, before, event.ts) if status == "done" else after
+    status = "unknown" if op is not None and op.status == "unknown" else data["result"]
+    if op is None:
+        return
+    draft.operations.change(op.op, status=status, reason=data.get("reason", ""))
+    if op.operation != "rollout" and op.sent_at:
+        draft.called(op.subject, op.sent_at, event.ts)
+    if status == "done":
+        _action_done(draft, op, event.ts)
 
 
-def _cleared(state: IncidentState, event: Event) -> IncidentState:
-    after = _with_operation(state, event, cleared=event.data["as"], reason=event.data.get("reason", ""))
-    op = after.operations.get(event.data["op"])
-    return _action_done(after, op, event.ts) if op is not None and event.data["as"] == "done" else after
-
-
-def _new_credential(state: IncidentState, event: Event) -> IncidentState:
+def _cleared(draft: Draft, event: Event) -> None:
     data = event.data
-    subject = state.subjects.get(data["slot"])
-    if subject is None:
-        return state
+    op, verdict = draft.operations.get(data["op"]), data["as"]
+    if op is None:
+        return
+    draft.operations.change(op.op, cleared=verdict, reason=data.get("reason", ""))
+    if verdict == "done":
+        _action_done(draft, op, event.ts)
+
+
+def _new_credential(draft: Draft, event: Event) -> None:
+    data = event.data
+    slot = data["slot"]
+    if draft.subjects.get(slot) is None:
+        return
     # Whatever was proven or waived of an earlier new one says nothing about this one.
-    behind = [one for one in state.consumers.values() if one.credential == subject.slot and one.stage != "pending"]
-    lines = {f"new:{subject.slot}", *(f"consumer:{one.id}" for one in behind)}
-    anew = {one.id: replace(one, stage="pending", proof="none", reason="", at=event.ts) for one in behind}
-    after = replace(
-        state,
-        consumers={**state.consumers, **anew},
-        waivers={line: waiver for line, waiver in state.waivers.items() if line not in lines},
-    )
+    behind = [one.id for one in draft.consumers.now.values() if one.credential == slot and one.stage != "pending"]
+    for consumer in behind:
+        draft.consumers.change(consumer, stage="pending", proof="none", reason="", at=event.ts)
+    for line in (f"new:{slot}", *(f"consumer:{consumer}" for consumer in behind)):
+        draft.waivers.remove(line)
     fields = ("name", "key_id", "mask", "fingerprint", "op")
     changes = {f"new_{name}": data.get(name, "") for name in fields}
-    return _with_subject(after, replace(subject, **changes, new=Side(), new_at=event.ts, new_asked=""))
+    draft.subjects.change(slot, **changes, new=Side(), new_at=event.ts, new_asked="")
 
 
-def _verification(state: IncidentState, event: Event) -> IncidentState:
+def _verification(draft: Draft, event: Event) -> None:
     data = event.data
-    subject = state.subjects.get(data["slot"])
+    slot = data["slot"]
+    subject = draft.subjects.get(slot)
     if subject is None:
-        return state
-    after = _called(state, subject.slot, began(event, data.get("evidence")), event.ts)
+        return
+    draft.called(slot, began(event, data.get("evidence")), event.ts)
     if data["side"] == "new":
-        subject = replace(subject, new_asked=event.ts)
-        after = _with_subject(after, subject)
+        draft.subjects.change(slot, new_asked=event.ts)
     before = subject.old if data["side"] == "old" else subject.new
     since = before.since if before.state == data["verdict"] else event.ts
     side = Side(data["verdict"], data.get("proof", "none"), data.get("reason", ""), event.ts, since)
     if side.state == "undetermined" and before.state != "undetermined":
-        return after  # no answer does not take back an answer
+        return  # no answer does not take back an answer
     if side.state == before.state and _grade(side) < _grade(before):
-        return after  # a weaker proof of the same does not lower the grade
-    return _with_side(after, subject, data["side"], side)
+        return  # a weaker proof of the same does not lower the grade
+    _set_side(draft, slot, data["side"], side)
 
 
 def _grade(side: Side) -> int:
@@ -285,45 +255,44 @@ def _grade(side: Side) -> int:
     return {"refused": 3, "listed": 2, "attested": 1}.get(side.proof, 0)
 
 
-def _attested(state: IncidentState, event: Event) -> IncidentState:
+def _attested(draft: Draft, event: Event) -> None:
     data = event.data
-    subject = state.subjects.get(data["slot"])
+    slot = data["slot"]
+    subject = draft.subjects.get(slot)
     if subject is None:
-        return state
+        return
     verdict = "dead" if data["side"] == "old" else "alive"
     before = subject.old if data["side"] == "old" else subject.new
     since = before.since if before.state == verdict else event.ts
     side = Side(verdict, "attested", data["what"], event.ts, since, data["by"])
     if before.state == verdict and _grade(before) > _grade(side):
-        return state  # what was seen stands above what somebody says
+        return  # what was seen stands above what somebody says
     if before.state not in (verdict, "undetermined"):
         side = replace(side, reason=f"{side.reason} (it was seen {before.state} at {before.at})")
-    return _with_side(state, subject, data["side"], side)
+    _set_side(draft, slot, data["side"], side)
 
 
-def _with_side(state: IncidentState, subject: Subject, which: str, side: Side) -> IncidentState:
-    return _with_subject(state, replace(subject, old=side) if which == "old" else replace(subject, new=side))
+def _set_side(draft: Draft, slot: str, which: str, side: Side) -> None:
+    if which == "old":
+        draft.subjects.change(slot, old=side)
+    else:
+        draft.subjects.change(slot, new=side)
 
 
-def _waiver(state: IncidentState, event: Event) -> IncidentState:
-    data = event.data
-    return replace(state, waivers={**state.waivers, data["line"]: (data["name"], data["reason"])})
-
-
-_RULES: dict[str, Callable[[IncidentState, Event], IncidentState]] = {
+_RULES: dict[str, Rule] = {
     "opened": _opened,
-    "driver": lambda state, event: replace(state, driver=event.data["name"]),
-    "closed": _closed,
-    "input": _input,
+    "driver": lambda draft, event: draft.write(driver=event.data["name"]),
+    "closed": lambda draft, event: draft.write(closed=event.data["state"], closed_at=event.ts),
+    "input": lambda draft, event: draft.inputs.put(event.data["name"], event.data["value"]),
     "subject": _subject,
     "learned": _learned,
     "consumer": _consumer,
     "consumer_state": _consumer_state,
-    "facts": _facts,
-    "decision": _decision,
+    "facts": lambda draft, event: draft.facts.update({**event.data["values"]}),
+    "decision": lambda draft, event: draft.write(order=event.data["order"], rule=event.data["rule"]),
     "tripwire": _tripwire,
     "step_started": _step_started,
-    "step_acted": lambda state, event: _with_step(state, event, acted=True),
+    "step_acted": lambda draft, event: draft.change_step(event.data["step"], acted=True),
     "step_done": _step_ended("done"),
     "step_failed": _step_ended("failed"),
     "step_skipped": _step_ended("skipped"),
@@ -337,9 +306,9 @@ _RULES: dict[str, Callable[[IncidentState, Event], IncidentState]] = {
     "new_credential": _new_credential,
     "verification": _verification,
     "attested": _attested,
-    "waiver": _waiver,
-    "note": lambda state, event: replace(state, notes=state.notes + 1),
-    "exported": lambda state, event: replace(state, report=event.data["path"]),
+    "waiver": lambda draft, event: draft.waivers.put(event.data["line"], (event.data["name"], event.data["reason"])),
+    "note": lambda draft, event: draft.write(notes=draft.now("notes") + 1),
+    "exported": lambda draft, event: draft.write(report=event.data["path"]),
 }
 
 

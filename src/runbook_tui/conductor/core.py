@@ -12,7 +12,7 @@ from runbook_tui import __version__
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.conductor.logbook import Logbook, Push, Terminal
 from runbook_tui.conductor.performer import Performer
-from runbook_tui.conductor.steps import Steps
+from runbook_tui.conductor.steps import Start, Steps, on_a_thread
 from runbook_tui.conductor.word import Word
 from runbook_tui.foundation.clock import iso
 from runbook_tui.foundation.errors import RunbookError
@@ -24,9 +24,9 @@ from runbook_tui.playbook.model import Playbook, to_data
 
 
 class Conductor:
-    """See the module. Thread-safe."""
+    """See the module. Thread-safe. `start` is how a step gets its worker."""
 
-    def __init__(self, book: Playbook, journal: Journal, kit: Kit, actor: str) -> None:
+    def __init__(self, book: Playbook, journal: Journal, kit: Kit, actor: str, *, start: Start = on_a_thread) -> None:
         self.book = book
         self.kit = kit
         self.over = threading.Event()
@@ -38,7 +38,7 @@ class Conductor:
             report=self._markdown,
             progress=lambda progress: log.tell({"progress": dict(progress)}),
         )
-        self._steps = Steps(book, kit, log, performer)
+        self._steps = Steps(book, kit, log, performer, start)
         word = Word(book, log, self._steps)
         self.record = log.record
         self.join, self.busy, self.tick = self._steps.join, self._steps.busy, self._steps.tick

@@ -1,15 +1,15 @@
-"""Runs steps: one at a time, on a thread of their own."""
+"""Runs steps: one at a time, each on a worker of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.conductor.logbook import Logbook
@@ -30,12 +30,30 @@ from runbook_tui.secrets.secret import Secret
 _LAST_BREATH = 5.0  # seconds a step's thread may take to end after it has recorded the step's end
 
 
+class Worker(Protocol):
+    """What runs a step."""
+
+    def join(self, timeout: float | None = None) -> None: ...
+    def is_alive(self) -> bool: ...
+
+
+# Starts the work of a named step and returns at once.
+Start = Callable[[str, Callable[[], None]], Worker]
+
+
+def on_a_thread(name: str, work: Callable[[], None]) -> Worker:
+    """The worker of a real run. A simulator decides itself when the work goes on."""
+    thread = threading.Thread(target=work, name=f"step {name}", daemon=True)
+    thread.start()
+    return thread
+
+
 class Steps:
     """The steps of one incident. Requests come from any thread."""
 
-    def __init__(self, book: Playbook, kit: Kit, log: Logbook, performer: Performer) -> None:
-        self._book, self._kit, self._log, self._performer = book, kit, log, performer
-        self._worker: threading.Thread | None = None
+    def __init__(self, book: Playbook, kit: Kit, log: Logbook, performer: Performer, start: Start) -> None:
+        self._book, self._kit, self._log, self._performer, self._start = book, kit, log, performer, start
+        self._worker: Worker | None = None
 
     def stop(self) -> None:
         """End the running step's waiting for its proof."""
@@ -88,12 +106,10 @@ class Steps:
             self._take_secrets(one, checked)
             procedure = run_step(self._book, self._log.state, one, checked, self._log.actor)
             self._performer.stopped.clear()
+            self._log.by_hand = partial(self._manual, one)
             # The first event is recorded before the reply: a second request already sees the step running.
             self._log.record(*_first(procedure))
-            self._worker = threading.Thread(
-                target=self._drive, args=(one, procedure), name=f"step {one.id}", daemon=True
-            )
-            self._worker.start()
+            self._worker = self._start(one.id, partial(self._drive, one, procedure))
 
     def _check_ready(self, step: Step) -> None:
         if self._log.broken:
@@ -104,6 +120,7 @@ class Steps:
 
     def _try_journal(self) -> None:
         """The journal could not be written: see whether it can be again, and settle what was cut off then."""
+        self._log.catch_up()
         for effect in recover(self._log.state, "the journal could not be written"):
             self._log.record(effect.kind, effect.data)
         self._log.record("resumed", {"open_operations": [op.op for op in self._log.state.unknown_operations()]})
@@ -155,6 +172,7 @@ class Steps:
     def _fail(self, step: Step, reason: str) -> None:
         """End the step, and settle what it had begun: what was not sent, and what nobody knows."""
         with contextlib.suppress(JournalError):  # the logbook has raised the alarm
+            self._log.catch_up()
             for effect in recover(self._log.state, reason):
                 self._log.record(effect.kind, self._with_manual(step, effect))
 

@@ -14,7 +14,7 @@ BODY = "Zq8Xw2Lm9Kp4Rt7Vb1Nc6Hd3"
     [
         f"the key is sk_live_{BODY}",
         f"sk-proj-{BODY}",
-        "used AKIAABCDEFGHIJKLMNOP today",
+        f"AKIAABCDEFGHIJKLMNOP and its secret {BODY}{BODY[:16]}",
         f"ghp_{BODY}",
         f"github_pat_{BODY}",
         f"xoxb-{BODY}",

@@ -18,6 +18,7 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 # Read by libraries at import or at first use: each would write secrets, keystrokes or reprs to a file or a stream, or
 # load code of somebody's choice.
 _REMOVED = ("SSLKEYLOGFILE", "PYTHON_KEYRING_BACKEND", "PYTHONASYNCIODEBUG")
+taken_away: list[str] = []  # the names that `scrub` found in this process's environment, for `runbook doctor`
 
 
 def scrub(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -27,6 +28,7 @@ def scrub(environment: MutableMapping[str, str] = os.environ) -> None:
     """
     for name in [name for name in environment if name in _REMOVED or name.startswith("TEXTUAL")]:
         del environment[name]
+        taken_away.append(name)
 
 
 def harden() -> None:
@@ -49,7 +51,7 @@ def harden() -> None:
 
 
 def place(error: BaseException | None, trace: TracebackType | None = None) -> str:
-    """`ValueError at a.py:3 < b.py:9`: an error's type and its last places, without its text: that may hold anything."""
+    """`ValueError at a.py:3 < b.py:9`: an error's type and last places, not its text, which may hold anything."""
     import traceback
 
     if error is None:

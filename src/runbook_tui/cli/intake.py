@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from runbook_tui.cli import wiring
 from runbook_tui.cli.setup import Setup
+from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import RealClock, iso
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.ids import new_incident_id
@@ -103,12 +103,12 @@ def prepare(
 def _take_finding(book: Playbook, setup: Setup, path: Path) -> None:
     """What a scan found: whose value it is, which repositories hold it, since when, and whether it was pushed."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = strict_json.loads(path.read_bytes())
         found = [one for one in document["credentials"] if one["earliest"]]
         holding = [one["path"] for one in document["repositories"] if one["hits"]]
     except OSError as error:
         raise RunbookError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise RunbookError(f"{path} is not a scan's result", "write it with `runbook scan --json`") from None
     named = [one for one in found if not str(one["credential"]).startswith("stdin:")]
     if not named:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import make_private_dir, write_atomic
 
@@ -45,9 +46,24 @@ class Setup:
     @classmethod
     def load(cls, folder: Path) -> Setup:
         try:
-            return cls(**json.loads((folder / FILE).read_bytes()))
+            return cls(**_checked(strict_json.loads((folder / FILE).read_bytes())))
         except (OSError, ValueError, TypeError):
             raise RunbookError(f"there is no incident {folder.name!r}", "`runbook incident list` shows them") from None
+
+
+_KINDS: dict[str, type] = {"folders": list, **dict.fromkeys(("inputs", "admins", "facts", "origins", "drill"), dict)}
+
+
+def _checked(given: Any) -> dict[str, Any]:
+    """The file's fields; TypeError when one is not what `save` writes."""
+    if not isinstance(given, dict):
+        raise TypeError
+    for name, value in given.items():
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        inner = {"origins": dict, "drill": object}.get(name, str)
+        if not isinstance(value, _KINDS.get(name, str)) or not all(isinstance(part, inner) for part in parts):
+            raise TypeError(name)
+    return given
 
 
 def make_kit(setup: Setup, places: Places, vault: Vault, network: Network, clock: Clock, inventory: Inventory) -> Kit:

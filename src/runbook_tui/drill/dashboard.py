@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import Clock, RealClock, iso
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.files import write_atomic
@@ -68,7 +69,7 @@ class Pass:
     def load(cls, folder: Path) -> Pass:
         """The pass of the drill in `folder`; RunbookError when there is none."""
         try:
-            return cls(**json.loads((folder / _FILE).read_bytes()))
+            return cls(**strict_json.loads((folder / _FILE).read_bytes()))
         except (OSError, ValueError, TypeError):
             raise RunbookError(f"there is no running drill in {folder}", "`runbook resume` starts it again") from None
 

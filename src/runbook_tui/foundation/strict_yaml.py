@@ -137,7 +137,8 @@ class _Builder:
         if event.anchor is not None:
             raise self._refuse(event, "anchors (`&name`) are not allowed", "write the value out")
         if event.tag is not None and event.tag != "!":
-            raise self._refuse(event, f"the tag {one_line(event.tag, 60)} is not allowed", "use plain strings and numbers")
+            shown = one_line(event.tag, 60)
+            raise self._refuse(event, f"the tag {shown} is not allowed", "use plain strings and numbers")
         mark: Any = event.start_mark
         self.document.places.setdefault(path, (mark.line + 1, mark.column + 1))
         if isinstance(event, yaml.ScalarEvent):

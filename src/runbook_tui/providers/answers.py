@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 
 import jmespath
 
+from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import iso
 from runbook_tui.foundation.text import one_line, plain
 from runbook_tui.net.client import Answer
@@ -93,6 +93,8 @@ def item_outputs(operation: Operation, item: Any) -> dict[str, Any]:
 def _instant(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (name == "at" or name.endswith("_at")):
         return value
+    if not 1e8 < value < 1e14:  # no time of ours; a number of a thousand digits cannot even be divided
+        return value
     seconds = value / 1000 if value > 1e11 else value  # some vendors count milliseconds
     return iso(datetime.fromtimestamp(seconds, UTC)) if 1e8 < seconds < 1e11 else value
 
@@ -146,28 +148,25 @@ def recognises(shown: Any, credential: Credential) -> bool:
 
 def _json(body: bytes) -> tuple[Any, bool]:
     try:
-        return json.loads(body, parse_constant=_no_constant), True
-    except (ValueError, RecursionError):
+        return strict_json.loads(body), True
+    except ValueError:
         return None, False
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _xml(body: bytes) -> tuple[Any, bool]:
-    # No document type, so no entities: nothing to expand, nothing to fetch.
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        return None, False
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - see above
-        body = _element(root, 0)
+        # As text, because in another encoding a document type would pass unseen; parsed text has no other encoding.
+        text = body.decode("utf-8-sig")
+        # No document type, so no entities: nothing to expand, nothing to fetch.
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return None, False
+        found = _element(ElementTree.fromstring(text), 0)  # noqa: S314 - see above
     except (ElementTree.ParseError, RecursionError, ValueError):
         return None, False
     # AWS has two forms of a refusal, <Error> and <Errors><Error>: one is enough for a manifest.
-    if isinstance(body, dict) and isinstance(body.get("Errors"), dict):
-        body = {**body["Errors"], **body}
-    return body, True
+    if isinstance(found, dict) and isinstance(found.get("Errors"), dict):
+        found = {**found["Errors"], **found}
+    return found, True
 
 
 def _element(element: ElementTree.Element, depth: int) -> Any:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import Clock, iso, parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import make_private_dir, write_atomic
@@ -66,7 +67,7 @@ class Pacer:
         if self._file is None:
             return self._memory
         try:
-            times = json.loads(self._file.read_bytes())
+            times = strict_json.loads(self._file.read_bytes())
             return {str(key): iso(parse_instant(str(time))) for key, time in times.items()}
         except (OSError, ValueError, AttributeError, RunbookError):
             return self._memory  # absent or damaged: the worst is that a limit is met once more
@@ -96,5 +97,5 @@ def _retry_after(text: str, now: datetime) -> float | None:
         pass
     try:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

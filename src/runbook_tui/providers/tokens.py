@@ -15,6 +15,7 @@ from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Credential
 
 _EARLY = timedelta(seconds=60)
+_LONGEST = 86_400.0  # seconds; a token said to last longer, or for ever, is fetched anew for each call
 
 
 class Tokens:
@@ -40,7 +41,8 @@ class Tokens:
         if parsed.status != 200 or not isinstance(token, str) or not token:
             message = f"{manifest.name} gave {holder.name} no access token (status {parsed.status})"
             raise RunbookError(message, "check the client id and the secret", exit_code=Exit.INCOMPLETE)
-        ends = self._clock.now() + timedelta(seconds=float(lasts) if isinstance(lasts, int | float) else 0.0) - _EARLY
+        known = lasts if isinstance(lasts, int | float) and 0 < lasts < _LONGEST else 0
+        ends = self._clock.now() + timedelta(seconds=known) - _EARLY
         assert holder.secret is not None
         self._kept[key] = (holder.secret, Secret(token), ends)
         return token

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import RealClock, iso
 from runbook_tui.foundation.errors import Exit
 from runbook_tui.foundation.files import make_private_dir, write_atomic
@@ -56,6 +57,10 @@ class FileVault:
         probe = f"probe-{secrets.token_hex(6)}"
         self._change(lambda items: items.update({probe: {"secret": secrets.token_hex(16)}}))
         self._change(lambda items: items.pop(probe))
+
+    def present(self) -> bool:
+        """Whether the file is there; VaultError when it is not one this program writes. Asks for no passphrase."""
+        return self._header() is not None
 
     def put(self, credential: Credential) -> None:
         check_name(credential.name, "credential")
@@ -135,7 +140,11 @@ class FileVault:
         nonce = os.urandom(12)
         data = AESGCM(key).encrypt(nonce, padded, _associated(kdf))
         document = {"format": _FORMAT, "kdf": kdf, "nonce": _b64(nonce), "data": _b64(data)}
-        write_atomic(self.path, json.dumps(document).encode())
+        content = json.dumps(document).encode()
+        if len(content) > _MAX_BYTES:  # it would never be read again
+            message = f"the vault file would be larger than {_MAX_BYTES // 1024**2} MiB"
+            raise VaultError(message, "nothing was changed: store the key, not the whole file", exit_code=Exit.USAGE)
+        write_atomic(self.path, content)
 
     def _header(self) -> dict[str, Any] | None:
         """The file's checked content, None when there is no file."""
@@ -147,7 +156,7 @@ class FileVault:
         except OSError as error:
             raise VaultError(f"cannot read {self.path}: {error.strerror}", "it must belong to you") from None
         try:
-            document = json.loads(raw)
+            document = strict_json.loads(raw)
             if len(raw) > _MAX_BYTES or document["format"] != _FORMAT:
                 raise ValueError("format")
             kdf = document["kdf"]

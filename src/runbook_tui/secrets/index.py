@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.files import make_private_dir, write_atomic
 from runbook_tui.secrets.vault import Binding, VaultError, no_such
 
@@ -29,7 +30,7 @@ class Index:
     def load(self) -> dict[str, Entry]:
         """All entries; empty when the file is not there. VaultError when it cannot be read or understood."""
         try:
-            data = json.loads(self.path.read_bytes())
+            data = strict_json.loads(self.path.read_bytes())
             return {
                 name: Entry(Binding.from_dict(item["binding"]), bool(item["secret"]))
                 for name, item in data["items"].items()

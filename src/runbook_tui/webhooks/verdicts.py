@@ -143,7 +143,7 @@ def _skew(scheme: Scheme, answer: Answer, now: datetime) -> str:
         return ""
     try:
         skew = abs((now - parsedate_to_datetime(header)).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     if skew <= max(_SKEW_MARGIN, scheme.tolerance.past / 2):
         return ""

@@ -13,6 +13,7 @@ from runbook_tui.exposure.repository import Repository
 from runbook_tui.exposure.search import Found, Sweep
 from runbook_tui.exposure.trees import MAX_PATHS, Holders, find_holders, find_paths, tree_paths
 
+_MOST_RULES = 1000  # fetch rules that are looked at: each is tried on each ref
 MAX_MARKS = 1000  # first or last commits of one object
 # A clone writes these itself, so being there says nothing about having come from or gone to a remote.
 _LOCAL = ("refs/heads/", "refs/stash", "HEAD")
@@ -133,7 +134,7 @@ class HitMap:
 
 def _remote_refs(repository: Repository, names: Iterable[str]) -> Mapping[str, str]:
     """Ref -> the remote it mirrors, by the remotes' fetch rules and by the usual place of remote-tracking refs."""
-    rules = [(rule, remote) for remote, targets in repository.config.remotes.items() for rule in targets]
+    rules = [(rule, remote) for remote, targets in repository.config.remotes.items() for rule in targets][:_MOST_RULES]
     found = {}
     for name in names:
         by_rule = next((remote for rule, remote in rules if fnmatch.fnmatchcase(name, _pattern(rule))), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runbook_tui.exposure.model import Gaps
@@ -55,15 +55,36 @@ def read_or_gap(path: Path, limit: int, gaps: Gaps, what: str) -> bytes:
     return b""
 
 
+def walk(
+    top: Path, failed: Callable[[str, OSError], None] = lambda folder, error: None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Like `os.walk` from the top down, but not recursive: folders may be nested deeper than calls can be."""
+    waiting = [str(top)]
+    while waiting:
+        here = waiting.pop()
+        folders: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(here) as listed:
+                for entry in listed:
+                    (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
+        except OSError as error:
+            failed(here, error)
+            continue
+        folders.sort()
+        files.sort()
+        yield Path(here), folders, files
+        waiting += [os.path.join(here, name) for name in reversed(folders)]  # noqa: PTH118
+
+
 def walk_files(top: Path, gaps: Gaps, limit: int, skip: frozenset[str] = frozenset()) -> Iterator[Path]:
     """Every file below `top`, links to folders not followed, folders named in `skip` (relative to `top`) left out."""
     count = 0
-    for folder, folders, files in os.walk(
-        top, onerror=lambda error: gaps.add(str(error.filename), error.strerror or "cannot be read")
+    for here, folders, files in walk(
+        top, lambda folder, error: gaps.add(folder, (error.strerror or "cannot be read").lower())
     ):
-        here = Path(folder)
-        folders[:] = sorted(name for name in folders if str((here / name).relative_to(top)) not in skip)
-        for name in sorted(files):
+        folders[:] = [name for name in folders if str((here / name).relative_to(top)) not in skip]
+        for name in files:
             count += 1
             if count > limit:
                 gaps.add(str(top), f"more than {limit} files")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from runbook_tui.exposure.config import Config, parse_config
 from runbook_tui.exposure.model import Gaps
-from runbook_tui.exposure.reading import TooLarge, read_or_gap, read_small
-from runbook_tui.foundation.errors import RunbookError
-from runbook_tui.foundation.text import plain
+from runbook_tui.exposure.reading import TooLarge, read_or_gap, read_small, walk
+from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.foundation.text import one_line, plain
 
 _POINTER_LIMIT = 16 << 10
 _CONFIG_LIMIT = 4 << 20
@@ -75,9 +75,14 @@ def open_repository(path: Path) -> Repository:
             )
         _listing(common / "objects")
         config = parse_config(read_small(common / "config", _CONFIG_LIMIT) or b"")
+        if config.object_format not in ("sha1", "sha256"):
+            message = f"{shown} says its objects are of format {one_line(config.object_format, 40)}, which is not known"
+            raise RunbookError(message, "scan a fresh clone", exit_code=Exit.INCOMPLETE)
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()
         raise RunbookError(f"{shown} cannot be read: {reason}", "run this as a user who may read it") from None
+    except ValueError:  # a NUL in a path
+        raise RunbookError(f"{shown}: its git directory names a path that cannot exist", "scan a fresh clone") from None
     except TooLarge:
         raise RunbookError(f"{shown}: a file of its git directory is absurdly large", "scan a fresh clone") from None
     return Repository(absolute, common, config)
@@ -125,13 +130,16 @@ def stores(repository: Repository, gaps: Gaps) -> list[Path]:
     pending = [(repository.objects, 0)]
     while pending:
         store, depth = pending.pop(0)
-        key = os.path.realpath(store)
-        if key in found:
-            continue
         try:
+            key = os.path.realpath(store)
+            if key in found:
+                continue
             blocking = _check_store(store, gaps)
         except OSError as error:
             gaps.add(f"object store {store} (an alternate)", (error.strerror or "cannot be read").lower())
+            continue
+        except ValueError:  # a NUL in its name
+            gaps.add(f"object store {store} (an alternate)", "a path that cannot exist")
             continue
         if blocking:
             gaps.add(f"object store {store}", f"{blocking} is a pipe or device, at which git would wait for ever")
@@ -209,8 +217,7 @@ def modules(repository: Repository, gaps: Gaps) -> list[Repository]:
     """The submodules whose repositories lie inside this one's git directory."""
     top = repository.common / "modules"
     found: list[Repository] = []
-    for folder, folders, files in os.walk(top):
-        here = Path(folder)
+    for here, folders, files in walk(top):
         if "HEAD" not in files or "objects" not in folders:
             continue
         folders.clear()  # what lies deeper belongs to this one

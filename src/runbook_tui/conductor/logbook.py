@@ -30,6 +30,7 @@ class Logbook:
         self.actor = actor
         self.lock = threading.RLock()
         self.terminals: list[Terminal] = []
+        self.by_hand: Callable[[], list[str]] = list  # how to do without us what is being done
         self.broken = ""  # why the journal cannot be written: then nothing is done
         self._journal = journal
         self.events: list[Event] = journal.events()
@@ -40,15 +41,29 @@ class Logbook:
         with self.lock:
             try:
                 event = self._journal.append(kind, dict(data), actor or self.actor)
+                news = [event] if event.seq == self.state.seq + 1 else self._journal.events(self.state.seq)
             except JournalError as error:
                 if self.broken != error.message:
-                    self.tell({"progress": {"alarm": f"NO JOURNAL, NO ACTION: {error.message}"}})
+                    alarm = f"NO JOURNAL, NO ACTION: {error.message}"
+                    self.tell({"progress": {"alarm": alarm, "hint": error.hint, "by_hand": self.by_hand()}})
                 self.broken = error.message
                 raise
+            self._take(news)
+            return self.state
+
+    def catch_up(self) -> None:
+        """Take in what stands in the journal and nobody was told of; JournalError when it cannot be read.
+
+        An event that was refused can turn out to be there, and the journal itself notes that the clock was set back.
+        """
+        with self.lock:
+            self._take(self._journal.events(self.state.seq))
+
+    def _take(self, news: list[Event]) -> None:
+        for event in news:
             self.events.append(event)
             self.state = apply(self.state, event)
             self.tell({"event": asdict(event)})
-            return self.state
 
     def tell(self, push: dict[str, Any]) -> None:
         """Tell every terminal."""

@@ -7,6 +7,7 @@ shared memory and so does not work on a network file system: those are refused.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -69,9 +70,9 @@ def create_files(path: Path) -> None:
     except FileExistsError:
         raise JournalError(f"there is a journal already: {path}", "resume that incident, or start a new one") from None
     except (OSError, sqlite3.Error) as error:
-        if created:
+        for suffix in ("-wal", "-shm", "") if created else ():  # another attempt must not find the log of this one
             with contextlib.suppress(OSError):  # the first failure is the one to tell
-                path.unlink()
+                path.with_name(path.name + suffix).unlink()
         raise failure(f"cannot create the journal {path}", error) from None
 
 
@@ -79,6 +80,12 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open an existing database for writing, with the settings durability rests on."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None,
                                  check_same_thread=False, timeout=5)  # fmt: skip
+    make_durable(connection, path)
+    return connection
+
+
+def make_durable(connection: sqlite3.Connection, path: Path) -> None:
+    """Give a connection the settings that every acknowledgement rests on; closed when it does not take them."""
     try:
         _settle(connection)
         mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -89,7 +96,17 @@ def connect(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    return connection
+
+
+def write_through(connection: sqlite3.Connection) -> None:
+    """Write everything in the log to the database, synced, and begin the log anew; sqlite3.Error when it cannot be.
+
+    After a failed sync the system takes pages for clean that never reached the disk. An event that is logged behind
+    such a hole would be lost with it, so the pages are written once more.
+    """
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise sqlite3.OperationalError("the log is being read and cannot be emptied now")
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
@@ -131,11 +148,25 @@ def check_format(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalError(f"{path} has format {version}, this program reads {FORMAT}", "use the version that wrote it")
 
 
+def _full(error: BaseException) -> bool:
+    no_room = getattr(error, "errno", None) in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+    return no_room or _name(error).startswith("SQLITE_FULL")
+
+
+def unwritten(error: BaseException) -> bool:
+    """Whether a write was refused, for want of room or of quota: what was written before is as good as ever."""
+    return _full(error) or _name(error) in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+
+
+def _name(error: BaseException) -> str:
+    return getattr(error, "sqlite_errorname", "") or ""
+
+
 def failure(what: str, error: Exception) -> JournalError:
     """The error with the hint that fits its cause."""
-    name = getattr(error, "sqlite_errorname", "") or ""
+    name = _name(error)
     text = str(error).lower()
-    if name.startswith("SQLITE_FULL") or getattr(error, "errno", None) in (28, 27, 122):  # ENOSPC EFBIG EDQUOT
+    if _full(error):
         hint = "the disk is full: free some space, then `runbook resume`"
     elif name.startswith("SQLITE_READONLY") or "readonly" in text or getattr(error, "errno", None) in (13, 30):
         hint = "the folder is read-only or not yours: check the mount and its owner"
@@ -155,18 +186,19 @@ def fill_ballast(path: Path) -> None:
     if ballast.exists() and ballast.stat().st_size == BALLAST_BYTES:
         return
     handle = os.open(ballast, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(secrets.token_bytes(BALLAST_BYTES))  # random: a compressing file system keeps its full size
-
-
-def free_ballast(path: Path) -> bool:
-    """Give the ballast back to the file system; False when there was none."""
-    ballast = _beside(path, ".ballast")
     try:
-        ballast.unlink()
-    except FileNotFoundError:
-        return False
-    return True
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(secrets.token_bytes(BALLAST_BYTES))  # random: a compressing file system keeps its full size
+    except OSError:
+        ballast.unlink()  # half of it would take the room that a note could still have
+        raise
+
+
+def make_room(path: Path, error: BaseException) -> None:
+    """Give the ballast back to the file system when room is what is missing."""
+    with contextlib.suppress(OSError):  # none left, or a read-only disk: the next attempt tells
+        if unwritten(error) or low_space(path):
+            _beside(path, ".ballast").unlink()
 
 
 def low_space(path: Path) -> bool:

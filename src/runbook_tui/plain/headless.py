@@ -102,7 +102,9 @@ def _until_idle(client: Client, pushes: queue.SimpleQueue[dict[str, Any]], say: 
         if "event" in push and (said := sentence(push["event"])):
             say(f"{push['event'].ts[11:19]} {said}")
         if "alarm" in push.get("progress", {}):
-            raise RunbookError(push["progress"]["alarm"], exit_code=Exit.INCOMPLETE)
+            told = push["progress"]
+            hint = "; ".join([told["hint"], *(f"by hand: {one}" for one in told["by_hand"])])
+            raise RunbookError(told["alarm"], hint, exit_code=Exit.INCOMPLETE)
 
 
 def _wait_for(client: Client, waiting: tuple[str, ...]) -> None:

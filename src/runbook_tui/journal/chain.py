@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, NamedTuple
 
 from runbook_tui.incident.events import Event
 
@@ -29,8 +29,7 @@ def digest(salt: str, data: str) -> str:
     return hashlib.sha256(bytes.fromhex(salt) + data.encode("ascii")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One event as stored. `salt` and `data` are None when the data is missing."""
 
     seq: int
@@ -46,23 +45,21 @@ class Row:
     data: str | None
 
     def computed_hash(self) -> str:
-        """SHA-256 over every field of the event, the time and the previous hash included."""
-        fields = {
-            "v": 1,
-            "seq": self.seq,
-            "ts": self.ts,
-            "mono_ns": self.mono_ns,
-            "boot_id": self.boot_id,
-            "actor": self.actor,
-            "kind": self.kind,
-            "digest": self.digest,
-            "prev": self.prev,
-        }
-        return hashlib.sha256(canonical(fields).encode("ascii")).hexdigest()
+        """SHA-256 over every field of the event, the time and the previous hash included.
+
+        What is hashed is the canonical form of `{"v": 1, "seq": …, …}`, written out here because a whole record is
+        hashed when it is opened. TypeError or ValueError for a field that is not of its type.
+        """
+        text = (
+            f'{{"actor":{quoted(self.actor)},"boot_id":{quoted(self.boot_id)},"digest":{quoted(self.digest)},'
+            f'"kind":{quoted(self.kind)},"mono_ns":{self.mono_ns:d},"prev":{quoted(self.prev)},"seq":{self.seq:d},'
+            f'"ts":{quoted(self.ts)},"v":1}}'
+        )
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def sealed(self) -> Row:
         """This row with its hash filled in."""
-        return replace(self, hash=self.computed_hash())
+        return self._replace(hash=self.computed_hash())
 
     def event(self) -> Event:
         data = json.loads(self.data or "{}")
@@ -76,7 +73,8 @@ def problems(rows: Iterable[Row], heads: Iterable[tuple[str, Head]] = ()) -> lis
     unchanged.
     """
     found: list[str] = []
-    hashes: dict[int, str] = {0: START}
+    wanted = list(heads)
+    hashes = {seq: "" for _, (seq, _) in wanted} | {0: START}
     last, prev = 0, START
     for row in rows:
         if row.seq != last + 1:
@@ -90,8 +88,9 @@ def problems(rows: Iterable[Row], heads: Iterable[tuple[str, Head]] = ()) -> lis
         elif not _fits(row.salt, row.data, row.digest):
             found.append(f"the data of event {row.seq} was changed")
         last, prev = row.seq, row.hash
-        hashes[row.seq] = row.hash
-    for where, (seq, expected) in heads:
+        if last in hashes:
+            hashes[last] = prev
+    for where, (seq, expected) in wanted:
         if seq > last:
             found.append(f"the journal ends at event {last}, but {where} names event {seq}: the end was cut off")
         elif hashes.get(seq) != expected:

@@ -19,12 +19,12 @@ from runbook_tui.foundation.clock import Clock, RealClock, iso, parse_instant
 from runbook_tui.incident.events import KINDS, Event
 from runbook_tui.journal import storage
 from runbook_tui.journal.chain import START, Head, Row, canonical, digest, problems
-from runbook_tui.journal.held import Held
+from runbook_tui.journal.loading import load
 from runbook_tui.journal.storage import JournalError
 
 __all__ = ["Journal", "JournalError"]
 
-# What already happened in the world: tried twice, and on a full disk at the cost of the ballast.
+# What already happened in the world: recorded even on a full disk, at the cost of the ballast.
 _AFTER_THE_FACT = frozenset({"outcome", "new_credential", "step_failed"})
 # The wall clock is slewed by at most 500 ppm; more than this against the monotonic clock is a step.
 _STEP_SECONDS, _SLEW = 0.5, 0.001
@@ -48,9 +48,6 @@ class Journal:
         self._head: Head = (0, START)
         self._last: Row | None = None
         self._noted: storage.NotedHead | None = None
-        self._held: Held | None = None
-        self._tried: Row | None = None  # the row of the last attempt, whatever became of it
-        self._doubtful = False  # the system may hold pages for written that are not
 
     @classmethod
     def create(cls, path: Path, clock: Clock, redact: Callable[[Any], Any]) -> Journal:
@@ -64,10 +61,10 @@ class Journal:
     @classmethod
     def open(cls, path: Path, clock: Clock, redact: Callable[[Any], Any], *, readonly: bool = False) -> Journal:
         """An existing journal. JournalError when it is not there, damaged, or (for writing) another process writes."""
+        if not path.is_file():
+            raise JournalError(f"there is no journal at {path}", "`runbook incident list` shows the incidents")
         lock = None
         try:
-            if not path.is_file():
-                raise JournalError(f"there is no journal at {path}", "`runbook incident list` shows the incidents")
             if readonly:
                 connection = storage.connect_readonly(path)
                 storage.check_format(connection, path)
@@ -96,8 +93,6 @@ class Journal:
 
     def _start_writing(self, connection: sqlite3.Connection) -> None:
         storage.check_format(connection, self.path)
-        with contextlib.suppress(sqlite3.Error):  # no room, or a reader: the first append will tell
-            storage.write_through(connection)  # the process before this one may have ended in a failed sync
         self._take_up(connection)
         with contextlib.suppress(OSError):  # no room for the ballast is no reason to refuse the journal
             storage.fill_ballast(self.path)
@@ -109,17 +104,22 @@ class Journal:
         recorded = [("the head noted beside it", noted)] if (noted := storage.noted_head(self.path)) else []
         if self._head[0]:
             recorded.append(("this process", self._head))
-        rows = [Row(*fields) for fields in connection.execute(_ROWS, (0,))]
-        found = problems(rows, recorded)
+        last: Row | None = None
+
+        def rows() -> Iterator[Row]:
+            nonlocal last
+            for row in map(Row._make, connection.execute(_ROWS, (0,))):
+                last = row
+                yield row
+
+        found = problems(rows(), recorded)
         if found:
             raise JournalError(
                 f"the journal {self.path} is damaged: {found[0]}",
                 f"`runbook incident verify {self.path.parent.name}` lists everything; continue in a new incident",
             )
-        self._last = rows[-1] if rows else None
-        self._head = (rows[-1].seq, rows[-1].hash) if rows else (0, START)
-        assert self._writer is not None
-        self._held = Held(self.path, self._writer)
+        self._last = last
+        self._head = (last.seq, last.hash) if last else (0, START)
 
     def append(self, kind: str, data: dict[str, Any], actor: str) -> Event:
         """Record one event durably and return it, as it will be read.
@@ -133,15 +133,16 @@ class Journal:
         with self._mutex:
             if self._writer is None:
                 raise JournalError("this journal is open for reading only", "send the event to the writing process")
-            if kind == "intent":
-                self._check_room()
-            self._tried = None
+            if kind == "intent" and self._low_space():
+                raise JournalError(
+                    "less than 8 MiB are free where the journal lives: no changing call may begin",
+                    "free some space, then try again",
+                )
             try:
                 return self._attempt(kind, text, who)
             except storage.FAULTS as error:
-                if kind not in _AFTER_THE_FACT:
+                if kind not in _AFTER_THE_FACT or not storage.free_ballast(self.path):
                     raise storage.failure("not recorded", error) from None
-                storage.make_room(self.path, error)
             try:
                 return self._attempt(kind, text, who)
             except storage.FAULTS as error:
@@ -149,33 +150,20 @@ class Journal:
 
     def _attempt(self, kind: str, text: str, actor: str) -> Event:
         try:
-            connection = self._live()
-            there = self._tried is not None and self._tried.kind == kind and self._tried == self._last
-            if self._doubtful or there:
-                storage.write_through(connection)
-                self._take_up(connection)
-                self._doubtful = False
-            if there and self._tried is not None:
-                return self._tried.event()  # the first attempt failed, and is there all the same
-            return self._record(connection, kind, text, actor)
-        except BaseException as error:
+            return self._record(kind, text, actor)
+        except BaseException:
             # Whether it was recorded is not known: the next use reads the file anew.
-            self._doubtful = self._doubtful or not storage.unwritten(error)
             self._drop_connection()
             raise
 
-    def _check_room(self) -> None:
+    def _low_space(self) -> bool:
         try:
-            if storage.low_space(self.path):
-                raise JournalError(
-                    "less than 8 MiB are free where the journal lives: no changing call may begin",
-                    "free some space, then try again",
-                )
-            storage.fill_ballast(self.path)  # it was given away when the disk was full before
+            return storage.low_space(self.path)
         except OSError as error:
             raise storage.failure("not recorded", error) from None
 
-    def _record(self, connection: sqlite3.Connection, kind: str, text: str, actor: str) -> Event:
+    def _record(self, kind: str, text: str, actor: str) -> Event:
+        connection = self._live()
         now, mono, boot = self._clock.now(), self._clock.mono_ns(), self._clock.boot_id()
         moment = (iso(now), mono, boot)
         if self._last is not None and self._last.boot_id == boot:
@@ -192,16 +180,13 @@ class Journal:
     ) -> Event:
         salt = secrets.token_hex(16)
         seq, prev = self._head[0] + 1, self._head[1]
-        row = self._tried = Row(seq, *moment, actor, kind, digest(salt, text), prev, "", salt, text).sealed()
-        assert self._held is not None
-        self._held.check()
+        row = Row(seq, *moment, actor, kind, digest(salt, text), prev, "", salt, text).sealed()
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
             "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?)", (seq, *moment, actor, kind, row.digest, prev, row.hash)
         )
         connection.execute("INSERT INTO payloads VALUES(?,?,?)", (seq, salt, text))
         connection.execute("COMMIT")
-        self._held.check()
         self._last, self._head = row, (seq, row.hash)
         if self._noted is not None:
             self._noted.write(self._head)
@@ -214,7 +199,6 @@ class Journal:
             # After a failed commit or sync nothing the kernel says about the old pages can be believed: read anew.
             connection = storage.connect(self.path)
             try:
-                storage.check_format(connection, self.path)
                 self._take_up(connection)
             except BaseException:
                 connection.close()
@@ -228,15 +212,11 @@ class Journal:
                 self._connection.close()
             self._connection = None
 
-    def _rows(self, since: int = 0) -> Iterator[Row]:
-        for fields in self._live().execute(_ROWS, (since,)):
-            yield Row(*fields)
-
-    def events(self, since: int = 0) -> list[Event]:
-        """The events after number `since`, in order."""
+    def events(self, since: int = 0, limit: int | None = None) -> list[Event]:
+        """The events after number `since`, in order; at most `limit`."""
         with self._mutex:
             try:
-                return [row.event() for row in self._rows(since)]
+                return load(self._live(), since, limit)
             except storage.FAULTS as error:
                 raise storage.failure(f"cannot read the journal {self.path}", error) from None
 
@@ -262,7 +242,7 @@ class Journal:
             if noted := storage.noted_head(self.path):
                 heads.append(("the head noted beside it", noted))
             try:
-                found = problems(self._rows(), heads)
+                found = problems(map(Row._make, self._live().execute(_ROWS, (0,))), heads)
                 connection = self._live()
                 for (line,) in connection.execute("PRAGMA quick_check(5)"):
                     if line != "ok":

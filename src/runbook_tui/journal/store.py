@@ -19,12 +19,13 @@ from runbook_tui.foundation.clock import Clock, RealClock, iso, parse_instant
 from runbook_tui.incident.events import KINDS, Event
 from runbook_tui.journal import storage
 from runbook_tui.journal.chain import START, Head, Row, canonical, digest, problems
+from runbook_tui.journal.held import Held
 from runbook_tui.journal.loading import load
 from runbook_tui.journal.storage import JournalError
 
 __all__ = ["Journal", "JournalError"]
 
-# What already happened in the world: recorded even on a full disk, at the cost of the ballast.
+# What already happened in the world: tried twice, and on a full disk at the cost of the ballast.
 _AFTER_THE_FACT = frozenset({"outcome", "new_credential", "step_failed"})
 # The wall clock is slewed by at most 500 ppm; more than this against the monotonic clock is a step.
 _STEP_SECONDS, _SLEW = 0.5, 0.001
@@ -48,6 +49,9 @@ class Journal:
         self._head: Head = (0, START)
         self._last: Row | None = None
         self._noted: storage.NotedHead | None = None
+        self._held: Held | None = None
+        self._tried: Row | None = None  # the row of the last attempt, whatever became of it
+        self._doubtful = False  # the system may hold pages for written that are not
 
     @classmethod
     def create(cls, path: Path, clock: Clock, redact: Callable[[Any], Any]) -> Journal:
@@ -61,10 +65,10 @@ class Journal:
     @classmethod
     def open(cls, path: Path, clock: Clock, redact: Callable[[Any], Any], *, readonly: bool = False) -> Journal:
         """An existing journal. JournalError when it is not there, damaged, or (for writing) another process writes."""
-        if not path.is_file():
-            raise JournalError(f"there is no journal at {path}", "`runbook incident list` shows the incidents")
         lock = None
         try:
+            if not path.is_file():
+                raise JournalError(f"there is no journal at {path}", "`runbook incident list` shows the incidents")
             if readonly:
                 connection = storage.connect_readonly(path)
                 storage.check_format(connection, path)
@@ -93,6 +97,8 @@ class Journal:
 
     def _start_writing(self, connection: sqlite3.Connection) -> None:
         storage.check_format(connection, self.path)
+        with contextlib.suppress(sqlite3.Error):  # no room, or a reader: the first append will tell
+            storage.write_through(connection)  # the process before this one may have ended in a failed sync
         self._take_up(connection)
         with contextlib.suppress(OSError):  # no room for the ballast is no reason to refuse the journal
             storage.fill_ballast(self.path)
@@ -120,6 +126,8 @@ class Journal:
             )
         self._last = last
         self._head = (last.seq, last.hash) if last else (0, START)
+        assert self._writer is not None
+        self._held = Held(self.path, self._writer)
 
     def append(self, kind: str, data: dict[str, Any], actor: str) -> Event:
         """Record one event durably and return it, as it will be read.
@@ -133,16 +141,15 @@ class Journal:
         with self._mutex:
             if self._writer is None:
                 raise JournalError("this journal is open for reading only", "send the event to the writing process")
-            if kind == "intent" and self._low_space():
-                raise JournalError(
-                    "less than 8 MiB are free where the journal lives: no changing call may begin",
-                    "free some space, then try again",
-                )
+            if kind == "intent":
+                self._check_room()
+            self._tried = None
             try:
                 return self._attempt(kind, text, who)
             except storage.FAULTS as error:
-                if kind not in _AFTER_THE_FACT or not storage.free_ballast(self.path):
+                if kind not in _AFTER_THE_FACT:
                     raise storage.failure("not recorded", error) from None
+                storage.make_room(self.path, error)
             try:
                 return self._attempt(kind, text, who)
             except storage.FAULTS as error:
@@ -150,20 +157,33 @@ class Journal:
 
     def _attempt(self, kind: str, text: str, actor: str) -> Event:
         try:
-            return self._record(kind, text, actor)
-        except BaseException:
+            connection = self._live()
+            there = self._tried is not None and self._tried.kind == kind and self._tried == self._last
+            if self._doubtful or there:
+                storage.write_through(connection)
+                self._take_up(connection)
+                self._doubtful = False
+            if there and self._tried is not None:
+                return self._tried.event()  # the first attempt failed, and is there all the same
+            return self._record(connection, kind, text, actor)
+        except BaseException as error:
             # Whether it was recorded is not known: the next use reads the file anew.
+            self._doubtful = self._doubtful or not storage.unwritten(error)
             self._drop_connection()
             raise
 
-    def _low_space(self) -> bool:
+    def _check_room(self) -> None:
         try:
-            return storage.low_space(self.path)
+            if storage.low_space(self.path):
+                raise JournalError(
+                    "less than 8 MiB are free where the journal lives: no changing call may begin",
+                    "free some space, then try again",
+                )
+            storage.fill_ballast(self.path)  # it was given away when the disk was full before
         except OSError as error:
             raise storage.failure("not recorded", error) from None
 
-    def _record(self, kind: str, text: str, actor: str) -> Event:
-        connection = self._live()
+    def _record(self, connection: sqlite3.Connection, kind: str, text: str, actor: str) -> Event:
         now, mono, boot = self._clock.now(), self._clock.mono_ns(), self._clock.boot_id()
         moment = (iso(now), mono, boot)
         if self._last is not None and self._last.boot_id == boot:
@@ -180,13 +200,16 @@ class Journal:
     ) -> Event:
         salt = secrets.token_hex(16)
         seq, prev = self._head[0] + 1, self._head[1]
-        row = Row(seq, *moment, actor, kind, digest(salt, text), prev, "", salt, text).sealed()
+        row = self._tried = Row(seq, *moment, actor, kind, digest(salt, text), prev, "", salt, text).sealed()
+        assert self._held is not None
+        self._held.check()
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
             "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?)", (seq, *moment, actor, kind, row.digest, prev, row.hash)
         )
         connection.execute("INSERT INTO payloads VALUES(?,?,?)", (seq, salt, text))
         connection.execute("COMMIT")
+        self._held.check()
         self._last, self._head = row, (seq, row.hash)
         if self._noted is not None:
             self._noted.write(self._head)
@@ -199,6 +222,7 @@ class Journal:
             # After a failed commit or sync nothing the kernel says about the old pages can be believed: read anew.
             connection = storage.connect(self.path)
             try:
+                storage.check_format(connection, self.path)
                 self._take_up(connection)
             except BaseException:
                 connection.close()

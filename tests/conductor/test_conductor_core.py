@@ -17,7 +17,7 @@ from runbook_tui.incident.actions import ACTIONS, reopenable, why_disallowed
 from runbook_tui.incident.lines import open_lines
 from runbook_tui.incident.plan import what_is_next
 
-SECRET = "AKIA" + "Z7QW3XN5RT2YB4MD"  # of the form of a key id of AWS, made up
+SECRET = "ghp_" + "Z7QW3XN5RT2YB4MDz7qw3xn5"  # of the form of a GitHub token, made up
 
 
 @pytest.fixture

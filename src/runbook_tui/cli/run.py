@@ -80,7 +80,12 @@ def command(
         raise RunbookError("there is no terminal to ask at", "use --headless --answers FILE, or --plain to read lines")
     if answers is not None and not headless:
         raise click.UsageError("--answers goes with --headless")
+    guard = wiring.guard()
+    typed = {"--input": list(inputs), "--provider": provider, "--key-id": key_id, "--admin": admin}
+    for option, text in typed.items():  # before anything is looked up by it: an error would show it
+        guard.refuse(text, option)
     given, told = _inputs(inputs), _answers(book, answers)
+    guard.refuse(told, "the answers file")
     prepared = prepare(
         book,
         given,

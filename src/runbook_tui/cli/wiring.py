@@ -15,6 +15,7 @@ from runbook_tui.foundation.places import Places
 if TYPE_CHECKING:
     from runbook_tui.foundation.workspace import Workspace
     from runbook_tui.providers.catalogue import Catalogue
+    from runbook_tui.secrets.patterns import Guard
     from runbook_tui.secrets.secret import Secret
     from runbook_tui.secrets.vault import Vault
 
@@ -49,6 +50,13 @@ def open_vault(choice: str | None = None, *, wait: float | None = None) -> Vault
 
         return KeyringVault(here) if wait is None else KeyringVault(here, wait=wait)
     raise RunbookError(f"unknown vault {chosen!r}", f"use one of: {', '.join(VAULTS)}")
+
+
+def guard() -> Guard:
+    """Refuses texts with the shape of a secret, those of this workspace's providers too."""
+    from runbook_tui.secrets.patterns import Guard
+
+    return Guard(catalogue().shapes())
 
 
 def using_vault(choice: str | None, wait: bool, action: Callable[[Vault], T]) -> T:

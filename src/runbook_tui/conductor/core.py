@@ -22,6 +22,10 @@ from runbook_tui.incident.state import IncidentState
 from runbook_tui.journal.store import Journal, JournalError
 from runbook_tui.playbook.model import Playbook, to_data
 
+# Beside free text a request can carry a secret: to the vault, or to be searched for. It is never recorded.
+_NO_TEXT = {"run": "answers", "purge": "secret"}
+_CALLED = {"text": "the note", "what": "what you saw", "at": "the time"}
+
 
 class Conductor:
     """See the module. Thread-safe. `start` is how a step gets its worker."""
@@ -44,7 +48,6 @@ class Conductor:
         self.join, self.busy, self.tick = self._steps.join, self._steps.busy, self._steps.tick
         self._note = word.note
         self._methods: dict[str, Callable[..., dict[str, Any] | None]] = {
-            "prompts": self._steps.prompts,
             "run": self._steps.run,
             "stop": self._steps.stop,
             "skip": word.skip,
@@ -70,7 +73,7 @@ class Conductor:
     def attach(self, name: str, role: str, push: Push) -> tuple[Terminal, dict[str, Any]]:
         """A terminal arrives; the first that wants to drive does, later ones watch until they take over."""
         with self._log.lock:
-            terminal = Terminal(name, push)
+            terminal = Terminal("a terminal" if self.kit.guard.hits(name) else name, push)
             self._log.terminals.append(terminal)
             if role == "drive" and not any(other.driving for other in self._log.terminals):
                 with contextlib.suppress(JournalError):  # the logbook has raised the alarm; it can still watch
@@ -96,8 +99,16 @@ class Conductor:
         waiting = any(one.status == "waiting" for one in self.state.steps.values())
         return bool(self._log.terminals) or self.busy() or waiting
 
+    def finish(self, patience: float) -> None:
+        """Begin nothing any more; wait for the call in flight and its outcome. The waiting for a proof is cut short."""
+        with self._log.lock:
+            self._steps.ending = True
+        self._steps.stop()
+        self.join(patience)
+
     def handle(self, terminal: Terminal, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one request; RunbookError says why it is refused."""
+        self._refuse_secrets(method, params)
         try:
             if method == "take_over":
                 with self._log.lock:
@@ -108,13 +119,23 @@ class Conductor:
                 return {}
             if method == "report":
                 return {"markdown": self._markdown()}
+            if method == "prompts":
+                return self._steps.prompts(**params)
             if method not in self._methods:
                 raise RunbookError(f"the conductor does not know {method!r}")
-            if method != "prompts" and not terminal.driving:
-                raise RunbookError(f"{self.state.driver} drives this incident", "take over first (D)")
-            return self._methods[method](**params) or {}
+            with self._log.lock:  # else another could take over between the look and the deed
+                if not terminal.driving:
+                    raise RunbookError(f"{self.state.driver} drives this incident", "take over first (D)")
+                return self._methods[method](**params) or {}
         except TypeError as error:
             raise RunbookError(f"{method}: {error}") from None
+
+    def _refuse_secrets(self, method: str, params: Mapping[str, Any]) -> None:
+        """Every text of every request passes the guard, here and nowhere else; `run` looks at its answers itself."""
+        for name, value in params.items():
+            self.kit.guard.refuse(name, "a parameter")
+            if _NO_TEXT.get(method) != name:
+                self.kit.guard.refuse(value, _CALLED.get(name, f"the {name}"))
 
     def _let_drive(self, terminal: Terminal, *, took_over: bool) -> None:
         self.record("driver", {"name": terminal.name, "took_over": took_over}, terminal.name)

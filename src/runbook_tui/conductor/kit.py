@@ -12,6 +12,7 @@ from runbook_tui.net.client import Network
 from runbook_tui.providers.catalogue import Catalogue
 from runbook_tui.providers.engine import Engine
 from runbook_tui.secrets.fingerprint import exportable, fingerprint, mask
+from runbook_tui.secrets.patterns import Guard
 from runbook_tui.secrets.redaction import Redactor
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Binding, Credential, Vault
@@ -34,6 +35,9 @@ class Kit:
     inventory: Inventory = field(default_factory=Inventory)
     admins: dict[str, str] = field(default_factory=dict)
     dashboard: str = ""  # in a drill: where the provider's simulated dashboard is opened
+
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.catalogue.shapes())  # of what people write, before it is recorded
 
     def credential(self, name: str) -> Credential:
         """From the vault; its secret is known to the redactor before anybody can use it."""

@@ -34,7 +34,11 @@ class Opening:
 
 def open_incident(conductor: Conductor, opening: Opening) -> None:
     """Record who, what and where. RunbookError when an input is missing or unknown: nothing is recorded then."""
+    guard = conductor.kit.guard
+    said = {"admin": opening.admin, "commander": opening.commander, **opening.inputs, **opening.facts}
+    guard.refuse(said, "the input")  # before anything is looked up by it: an error would show it
     events = _Opening(conductor, opening).events()
+    guard.refuse([data for _, data in events], "what the incident would be opened with")
     for kind, data in events:
         conductor.record(kind, data)
 

@@ -24,7 +24,6 @@ from runbook_tui.incident.prompts import Prompt, check_answers, prompts_for, sub
 from runbook_tui.journal.store import JournalError
 from runbook_tui.playbook.model import Playbook, Step
 from runbook_tui.playbook.values import Unresolved, resolve
-from runbook_tui.secrets.patterns import refuse_secret
 from runbook_tui.secrets.secret import Secret
 
 _LAST_BREATH = 5.0  # seconds a step's thread may take to end after it has recorded the step's end
@@ -102,7 +101,10 @@ class Steps:
             self._check_ready(one)
             self.join(_LAST_BREATH)  # it has recorded its end; what it was given must be gone before the next is taken
             given = {} if only_proof(self._log.state, one) else dict(answers or {})
-            checked = check_answers(self._questions(one), given)
+            questions = self._questions(one)
+            secret = {prompt.name for prompt in questions if prompt.kind == "secret"}
+            self._kit.guard.refuse({name: said for name, said in given.items() if name not in secret}, "the answer")
+            checked = check_answers(questions, given)
             self._take_secrets(one, checked)
             procedure = run_step(self._book, self._log.state, one, checked, self._log.actor)
             self._performer.stopped.clear()
@@ -128,8 +130,6 @@ class Steps:
 
     def _take_secrets(self, step: Step, answers: dict[str, Any]) -> None:
         for prompt in self._questions(step):
-            if prompt.kind == "text":
-                refuse_secret(str(answers.get(prompt.name, "")), prompt.name)
             if prompt.kind == "secret" and prompt.name in answers:
                 value = answers[prompt.name]
                 answers[prompt.name] = "(given)"

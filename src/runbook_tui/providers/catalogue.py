@@ -69,6 +69,15 @@ class Catalogue:
         """Every operation name that some manifest knows."""
         return frozenset(name for manifest in self._manifests.values() for name in manifest.operations)
 
+    def shapes(self) -> list[tuple[str, str]]:
+        """(what, RE2 of the whole value) of every secret that is known by its prefix; public ids are none."""
+        return [
+            (f"{manifest.name} {kind.id}", kind.pattern)
+            for manifest in self._manifests.values()
+            for kind in manifest.kinds
+            if kind.pattern and kind.prefixes and not kind.id.endswith(" id")
+        ]
+
     def recognise(self, value: Secret) -> list[tuple[str, str]]:
         """The (provider id, kind) pairs whose values look like this one, the longest prefix first."""
         import re2

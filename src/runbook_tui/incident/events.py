@@ -53,8 +53,9 @@ KINDS: dict[str, str] = {
     "scan": "step, result (the document of `scan --json`)",
     "deliveries": "step, endpoint, scheme, results [{id, title, expected, status, verdict, reason, milliseconds}]",
     "audit": "step, since, until, items, ours, limits",
-    "note": "text, at (when it happened, if not now)",
+    "note": "text, at (when it happened, if not now), attached {name, size, sha256, text, left_out (why no text)}",
     "exported": "path, sha256, format",
+    "purged": "events [{seq, data that stands for the data it lost}], reason",
 }
 
 
@@ -69,3 +70,15 @@ class Event:
     actor: str
     kind: str
     data: dict[str, Any]
+
+    def fields(self) -> dict[str, Any]:
+        """The event as a dictionary, for JSON. `data` is the event's own: to be read only."""
+        return {
+            "seq": self.seq,
+            "ts": self.ts,
+            "mono_ns": self.mono_ns,
+            "boot_id": self.boot_id,
+            "actor": self.actor,
+            "kind": self.kind,
+            "data": self.data,
+        }

@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.purge import stand_ins
 
 START = "0" * 64  # the `prev` of the first event
 Head = tuple[int, str]  # (seq, hash); (0, START) for an empty journal
@@ -69,12 +70,16 @@ class Row(NamedTuple):
 def problems(rows: Iterable[Row], heads: Iterable[tuple[str, Head]] = ()) -> list[str]:
     """Everything that does not fit, in the operator's words; empty when the chain holds.
 
+    Data that is gone is no problem when a later `purged` event says so.
+
     `heads` are heads that were noted elsewhere, each with the name of where: the event one names must be there,
     unchanged.
     """
     found: list[str] = []
     wanted = list(heads)
     hashes = {seq: "" for _, (seq, _) in wanted} | {0: START}
+    missing: list[int] = []
+    purged: list[tuple[int, Any]] = []
     last, prev = 0, START
     for row in rows:
         if row.seq != last + 1:
@@ -83,19 +88,29 @@ def problems(rows: Iterable[Row], heads: Iterable[tuple[str, Head]] = ()) -> lis
             found.append(f"event {row.seq} does not follow event {last}: the previous hash differs")
         if row.computed_hash() != row.hash:
             found.append(f"event {row.seq} was changed: its hash does not fit its fields")
+        if row.kind == "purged":
+            purged.append((row.seq, json.loads(row.data) if row.data and _fits_row(row) else None))
         if row.data is None or row.salt is None:
-            found.append(f"the data of event {row.seq} is missing")
+            missing.append(row.seq)
         elif not _fits(row.salt, row.data, row.digest):
             found.append(f"the data of event {row.seq} was changed")
         last, prev = row.seq, row.hash
         if last in hashes:
             hashes[last] = prev
+    stands = stand_ins(purged)
+    found += [f"the data of event {seq} is missing" for seq in missing if seq not in stands]
+    for seq in sorted(set(stands) - set(missing)):
+        found.append(f"event {stands[seq][0]} says that the data of event {seq} was purged, and it is there")
     for where, (seq, expected) in wanted:
         if seq > last:
             found.append(f"the journal ends at event {last}, but {where} names event {seq}: the end was cut off")
         elif hashes.get(seq) != expected:
             found.append(f"event {seq} differs from the one {where} names")
     return found
+
+
+def _fits_row(row: Row) -> bool:
+    return row.salt is not None and row.data is not None and _fits(row.salt, row.data, row.digest)
 
 
 def _fits(salt: str, data: str, expected: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from runbook_tui.foundation.collector import at_rest
 from runbook_tui.incident.events import Event
+from runbook_tui.journal.purging import stands
 
 _EVENTS = """SELECT e.seq, e.ts, e.mono_ns, e.boot_id, e.actor, e.kind, p.data
              FROM events e LEFT JOIN payloads p ON p.seq = e.seq WHERE e.seq > ? ORDER BY e.seq LIMIT ?"""
@@ -20,11 +22,16 @@ def load(connection: sqlite3.Connection, since: int = 0, limit: int | None = Non
     """The events after number `since`, in order, at most `limit`; sqlite3.Error or ValueError when they are damaged."""
     rows = connection.execute(_EVENTS, (since, -1 if limit is None else limit))
     found: list[Event] = []
+    gone = False
     with at_rest():
         while some := rows.fetchmany(_FEW):
             read = fast_decoder() if found else decode
             for seq, ts, mono_ns, boot_id, actor, kind, data in some:
+                gone = gone or data is None
                 found.append(Event(seq, ts, mono_ns, boot_id, actor, kind, read(data or "{}")))
+    if gone:
+        known = stands(connection)
+        return [replace(event, data=known.get(event.seq, event.data)) for event in found]
     return found
 
 

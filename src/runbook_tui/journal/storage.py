@@ -38,7 +38,7 @@ CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT
 CREATE TRIGGER payloads_no_update BEFORE UPDATE ON payloads BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END;
 CREATE TRIGGER payloads_no_delete BEFORE DELETE ON payloads BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END;
 """
-TRIGGERS = frozenset(re.findall(r"CREATE TRIGGER (\w+)", _SCHEMA))
+TRIGGERS = {name: sql for sql, name in re.findall(r"(CREATE TRIGGER (\w+) .*?END);", _SCHEMA, re.DOTALL)}
 
 # What reading a damaged database can raise: SQLite's own errors, its messages when they are not UTF-8, odd types.
 FAULTS = (sqlite3.Error, OSError, ValueError, TypeError)

@@ -11,13 +11,13 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from runbook_tui.foundation.clock import Clock, RealClock, iso, parse_instant
 from runbook_tui.incident.events import KINDS, Event
-from runbook_tui.journal import storage
+from runbook_tui.journal import purging, storage
 from runbook_tui.journal.chain import START, Head, Row, canonical, digest, problems
 from runbook_tui.journal.held import Held
 from runbook_tui.journal.loading import load
@@ -100,6 +100,8 @@ class Journal:
         with contextlib.suppress(sqlite3.Error):  # no room, or a reader: the first append will tell
             storage.write_through(connection)  # the process before this one may have ended in a failed sync
         self._take_up(connection)
+        if purging.unfinished(self.path):
+            purging.scrub(connection, self.path)
         with contextlib.suppress(OSError):  # no room for the ballast is no reason to refuse the journal
             storage.fill_ballast(self.path)
         self._noted = storage.NotedHead(self.path)
@@ -155,7 +157,33 @@ class Journal:
             except storage.FAULTS as error:
                 raise storage.failure("not recorded", error) from None
 
-    def _attempt(self, kind: str, text: str, actor: str) -> Event:
+    def purge(self, entries: Sequence[dict[str, Any]], reason: str, actor: str) -> tuple[Event, bool]:
+        """Take the data of events out of the record, on record; `entries` are [{seq, data that stands for it}].
+
+        Returns the event that says so, and whether no byte of the data is left in the journal's files: if not (somebody
+        reads, the disk is full), the next process that opens the journal for writing sees to it. JournalError when
+        nothing was purged.
+        """
+        text = canonical(self._redact({"events": list(entries), "reason": reason}))
+        with self._mutex:
+            if self._writer is None:
+                raise JournalError("this journal is open for reading only", "send the purge to the writing process")
+            self._tried = None
+            try:
+                purging.mark(self.path)
+                event = self._attempt("purged", text, str(self._redact(actor)), [one["seq"] for one in entries])
+                return event, purging.scrub(self._live(), self.path)
+            except storage.FAULTS as error:
+                raise storage.failure("not purged", error) from None
+
+    def finish_purge(self) -> bool:
+        """Whether no byte of purged data is left in the journal's files; a writer sees to what was left undone."""
+        with self._mutex:
+            if self._writer is not None and purging.unfinished(self.path):
+                return purging.scrub(self._live(), self.path)
+            return not purging.unfinished(self.path)
+
+    def _attempt(self, kind: str, text: str, actor: str, gone: Sequence[int] = ()) -> Event:
         try:
             connection = self._live()
             there = self._tried is not None and self._tried.kind == kind and self._tried == self._last
@@ -165,7 +193,7 @@ class Journal:
                 self._doubtful = False
             if there and self._tried is not None:
                 return self._tried.event()  # the first attempt failed, and is there all the same
-            return self._record(connection, kind, text, actor)
+            return self._record(connection, kind, text, actor, gone)
         except BaseException as error:
             # Whether it was recorded is not known: the next use reads the file anew.
             self._doubtful = self._doubtful or not storage.unwritten(error)
@@ -183,7 +211,7 @@ class Journal:
         except OSError as error:
             raise storage.failure("not recorded", error) from None
 
-    def _record(self, connection: sqlite3.Connection, kind: str, text: str, actor: str) -> Event:
+    def _record(self, connection: sqlite3.Connection, kind: str, text: str, actor: str, gone: Sequence[int]) -> Event:
         now, mono, boot = self._clock.now(), self._clock.mono_ns(), self._clock.boot_id()
         moment = (iso(now), mono, boot)
         if self._last is not None and self._last.boot_id == boot:
@@ -193,10 +221,16 @@ class Journal:
             if elapsed >= 0 and (wall < 0 or lost > _STEP_SECONDS + _SLEW * elapsed):
                 step = canonical({"seconds": -round(lost, 6)})
                 self._insert(connection, moment, "journal", "clock_step", step)
-        return self._insert(connection, moment, actor, kind, text)
+        return self._insert(connection, moment, actor, kind, text, gone)
 
     def _insert(
-        self, connection: sqlite3.Connection, moment: tuple[str, int, str], actor: str, kind: str, text: str
+        self,
+        connection: sqlite3.Connection,
+        moment: tuple[str, int, str],
+        actor: str,
+        kind: str,
+        text: str,
+        gone: Sequence[int] = (),
     ) -> Event:
         salt = secrets.token_hex(16)
         seq, prev = self._head[0] + 1, self._head[1]
@@ -208,6 +242,8 @@ class Journal:
             "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?)", (seq, *moment, actor, kind, row.digest, prev, row.hash)
         )
         connection.execute("INSERT INTO payloads VALUES(?,?,?)", (seq, salt, text))
+        if gone:
+            purging.forget(connection, gone)
         connection.execute("COMMIT")
         self._held.check()
         self._last, self._head = row, (seq, row.hash)
@@ -273,10 +309,11 @@ class Journal:
                         found.append(f"the database is damaged: {line}")
                 for (seq,) in connection.execute("SELECT seq FROM payloads WHERE seq NOT IN (SELECT seq FROM events)"):
                     found.append(f"there is data for event {seq}, which does not exist")
-                names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='trigger'")}
+                guards = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE type='trigger'")}
             except storage.FAULTS as error:
                 return [f"the database cannot be read: {error}"]
-            if missing := storage.TRIGGERS - names:
+            missing = [name for name, sql in storage.TRIGGERS.items() if sql not in guards]
+            if missing:
                 found.append(f"the guards against changes were removed: {', '.join(sorted(missing))}")
             return found
 

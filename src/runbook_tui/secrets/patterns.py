@@ -1,7 +1,7 @@
 """Recognises secrets in free text by their shape: the guard at every field where an operator may paste one by mistake.
 
-It knows no vault and no provider; `Redactor` takes out what is known, this refuses what only looks like a secret. Public
-ids (an AWS access key id, a fingerprint, a commit, an SSH public key) pass: a record has to name keys by something.
+It knows no vault and no provider; `Redactor` takes out what is known, this refuses what only looks like a secret.
+Public ids (an AWS access key id, a fingerprint, a commit, an SSH public key) pass: a record has to name keys somehow.
 A false alarm has one way on, and it is safe: other words. There is no switch to record it all the same.
 """
 
@@ -83,7 +83,7 @@ class Guard:
         return sorted(found, key=lambda hit: (hit.start, -hit.end))
 
     def refuse(self, value: Any, where: str) -> None:
-        """RunbookError when any text in `value` (what JSON can hold), which is about to be recorded, looks like a secret.
+        """RunbookError when any text in `value` (what JSON can hold; about to be recorded) looks like a secret.
 
         The message says what and at which characters, and never shows any of it.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -14,10 +15,13 @@ import jmespath
 
 from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import iso
+from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.text import one_line, plain
 from runbook_tui.net.client import Answer
 from runbook_tui.playbook.conditions import holds
 from runbook_tui.providers.manifest import Expect, Manifest, Operation, VerdictRule
+from runbook_tui.secrets.redaction import Redactor
+from runbook_tui.secrets.secret import Secret
 from runbook_tui.secrets.vault import Credential
 
 HEADER = "header:"  # an output that stands in a header: `header:x-oauth-scopes`
@@ -115,14 +119,26 @@ def tidy(value: Any, depth: int = 0) -> Any:
 
 
 def scrub(value: Any, secrets: Iterable[tuple[str, str]]) -> Any:
-    """`value` with every known secret replaced by its mask: vendors echo keys in errors and lists."""
+    """`value` with every known secret replaced by its mask: vendors echo keys in errors, lists and names of fields.
+
+    As it stands it becomes the mask; in another form (encoded, escaped, cut off) the mask in guillemets.
+    """
+    known = list(secrets)
+    redactor = Redactor()
+    for secret, shown in known:
+        with contextlib.suppress(RunbookError):  # too short to be told from ordinary text: as it stands, or not at all
+            redactor.add(Secret(secret), shown)
+    return redactor.data(_replaced(value, known))
+
+
+def _replaced(value: Any, secrets: list[tuple[str, str]]) -> Any:
     if isinstance(value, str):
         for secret, shown in secrets:
             value = value.replace(secret, shown)
         return value
     if isinstance(value, dict):
-        return {scrub(key, secrets): scrub(part, secrets) for key, part in value.items()}
-    return [scrub(part, secrets) for part in value] if isinstance(value, list) else value
+        return {_replaced(key, secrets): _replaced(part, secrets) for key, part in value.items()}
+    return [_replaced(part, secrets) for part in value] if isinstance(value, list) else value
 
 
 def rule_for(operation: Operation, parsed: Parsed, found: Mapping[str, Any]) -> VerdictRule | None:

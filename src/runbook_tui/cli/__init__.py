@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from runbook_tui import __version__
+from runbook_tui.cli.door import close_doors
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.harden import harden, place, scrub
 
@@ -104,6 +105,7 @@ def emit(document: Any) -> None:
 def main() -> None:
     """The console script: every failure is one clear message and an exit code, never a traceback."""
     _open_standard_streams()
+    close_doors()
     if sys.argv[1:2] and sys.argv[1] in _WITHOUT_SECRETS:
         scrub()
     else:

@@ -1,0 +1,57 @@
+"""The last door before a terminal: whatever a command prints, no character of it acts on the terminal.
+
+Commands show foreign text by `plain` already; a file name in a list, an id from a damaged file or a message of a
+library is what one of them may have missed.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from runbook_tui.foundation.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_OURS = {ord(char): None for char in "\n\t"}
+
+
+class Door:
+    """A text stream that shows every control, direction and hidden character as `<U+XXXX>`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(harmless(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Any:
+        return iter(self._stream)
+
+
+def harmless(text: str) -> str:
+    """`text` with tabs and the two usual line ends kept, and everything else that is not printable written out."""
+    if text.replace("\r\n", "\n").translate(_OURS).isprintable():
+        return text
+    lines = (line.split("\t") for line in text.split("\n"))
+    return "\n".join("\t".join(map(_part, parts)) for parts in lines)
+
+
+def _part(text: str) -> str:
+    kept = text.removesuffix("\r")
+    return plain(kept, len(kept)) + text[len(kept) :]
+
+
+def close_doors() -> None:
+    """Put the door before standard output and standard error."""
+    sys.stdout = cast(TextIO, Door(sys.stdout))
+    sys.stderr = cast(TextIO, Door(sys.stderr))

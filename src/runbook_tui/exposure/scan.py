@@ -16,6 +16,7 @@ from runbook_tui.exposure.refs import Pointers, read_pointers
 from runbook_tui.exposure.repository import Repository, has_promisor_pack, modules, open_repository, stores
 from runbook_tui.exposure.search import Sweep, lfs_missing, sweep
 from runbook_tui.exposure.sidefiles import FileMatch, search_side_files
+from runbook_tui.exposure.veil import Veil, veil, veiled
 from runbook_tui.foundation.text import plain
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ def scan(
     `values` are (credential name, secret). `progress` is told `{"repository", "phase", "objects", "total"}` now and
     then; `cancelled` is asked several times a second, and ScanCancelled is raised soon after it says True. RunbookError
     when a path is no readable repository (before any is searched), a value is too short, or git is missing. Nothing is
-    written to the repositories and nothing in them is run. `own_group`: see `SafeGit`.
+    written to the repositories and nothing in them is run. No value stands in the result, not even as a part of
+    a name (`veil`). `own_group`: see `SafeGit`.
     """
     forms = Forms([secret.expose_bytes() for _, secret in values])
     names = [name for name, _ in values]
+    hide = veil(values)
     stop = cancelled or (lambda: False)
     opened = [open_repository(path) for path in repositories]
     done: dict[Path, RepositoryScan] = {}  # by git directory: two worktrees of one repository are one
@@ -53,17 +56,16 @@ def scan(
         gaps = Gaps()
         inner = modules(repository, gaps)
         opened[:0] = inner
-        tell = _teller(repository, progress)
-        done[key] = _RepositoryScan(repository, forms, names, gaps, tell, stop, own_group).run(
-            {module.path.name for module in inner}
-        )
+        tell = _teller(repository, progress, hide)
+        one = _RepositoryScan(repository, forms, names, gaps, tell, stop, own_group)
+        done[key] = veiled(one.run({module.path.name for module in inner}), hide)
     return ScanResult(tuple(dict.fromkeys(names)), tuple(done.values()))
 
 
-def _teller(repository: Repository, progress: Progress | None) -> Progress:
+def _teller(repository: Repository, progress: Progress | None, hide: Veil) -> Progress:
     def tell(facts: dict[str, Any]) -> None:
         if progress is not None:
-            progress({"repository": plain(str(repository.path), 4096), **facts})
+            progress({"repository": plain(hide(str(repository.path)), 4096), **facts})
 
     return tell
 

@@ -92,7 +92,7 @@ def _kernel_boot_id() -> str:
 
 def iso(moment: datetime) -> str:
     """RFC 3339, UTC, microseconds: `2026-11-21T22:04:06.123456Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_instant(text: str) -> datetime:

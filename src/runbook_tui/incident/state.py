@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_tui.foundation.clock import iso, parse_instant
+from runbook_tui.foundation.collector import at_rest
 from runbook_tui.incident.draft import Draft
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.model import Consumer, IncidentState, Operation, Side, StepState, Subject
@@ -33,9 +34,10 @@ _LONGEST_CALL = 3_600_000  # milliseconds; more is no measurement
 def fold(events: Iterable[Event], state: IncidentState | None = None) -> IncidentState:
     """The state after all events: what `apply` would give, one event after the other, in one go."""
     draft = Draft(state or IncidentState())
-    for event in events:
-        _take(draft, event)
-    return draft.finish()
+    with at_rest():
+        for event in events:
+            _take(draft, event)
+        return draft.finish()
 
 
 def apply(state: IncidentState, event: Event) -> IncidentState:

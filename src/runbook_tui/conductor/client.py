@@ -39,13 +39,20 @@ class _Base:
         self._lock = threading.RLock()
 
     def _hello(self, told: dict[str, Any]) -> None:
+        events = [Event(**event) for event in told["events"]]
+        while len(events) < told["last"]:  # not under the lock: the reader needs it for what is pushed meanwhile
+            events += [Event(**event) for event in self.request("events", since=len(events))["events"]]
         with self._lock:
-            self.events = [Event(**event) for event in told["events"]]
-            self.state = fold(self.events)
+            self.events = events
+            self.state = fold(events)
             self.driving = told["driving"]
             self.vault = told["vault"]
             self.book = from_data(told["playbook"])
             self.folder = Path(told["folder"])
+
+    def request(self, method: str, **params: Any) -> dict[str, Any]:
+        """See protocol.Client."""
+        raise NotImplementedError
 
     def _take(self, push: dict[str, Any]) -> None:
         with self._lock:

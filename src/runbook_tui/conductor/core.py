@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from runbook_tui import __version__
@@ -78,9 +77,9 @@ class Conductor:
             if role == "drive" and not any(other.driving for other in self._log.terminals):
                 with contextlib.suppress(JournalError):  # the logbook has raised the alarm; it can still watch
                     self._let_drive(terminal, took_over=False)
-            told = [asdict(event) for event in self.events]
             return terminal, {
-                "events": told,
+                "events": self._log.portion(0),
+                "last": self.state.seq,
                 "driving": terminal.driving,
                 "vault": self.kit.vault.kind,
                 "playbook": to_data(self.book),
@@ -117,6 +116,8 @@ class Conductor:
             if method == "note":
                 self._note(terminal.name, **params)
                 return {}
+            if method == "events":
+                return {"events": self._log.portion(int(params.get("since", 0)))}
             if method == "report":
                 return {"markdown": self._markdown()}
             if method == "prompts":

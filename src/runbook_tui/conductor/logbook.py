@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from runbook_tui.conductor.protocol import PORTION
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.state import IncidentState, apply, fold
 from runbook_tui.journal.store import Journal, JournalError
@@ -63,7 +64,11 @@ class Logbook:
         for event in news:
             self.events.append(event)
             self.state = apply(self.state, event)
-            self.tell({"event": asdict(event)})
+            self.tell({"event": event.fields()})
+
+    def portion(self, since: int) -> list[dict[str, Any]]:
+        """The next events after number `since`: a long record is told in pieces, so that nobody waits for the whole."""
+        return [event.fields() for event in self.events[since : since + PORTION]]
 
     def tell(self, push: dict[str, Any]) -> None:
         """Tell every terminal."""

@@ -6,7 +6,8 @@ Request `{"id": 1, "method": "run", "params": {...}}`; reply `{"id": 1, "result"
 
 Methods and their parameters:
 
-    hello      name, role: drive | watch          -> {events, driving, vault, playbook, folder}
+    hello      name, role: drive | watch          -> {events, last, driving, vault, playbook, folder}
+    events     since                              -> {events}, the next thousand; `hello` gives the first
     prompts    step                               -> {prompts: [Prompt fields], preview: {...} | null, batch: [text]}
     run        step, answers                      -> {} at once; what happens arrives as events
     skip       step, reason
@@ -35,7 +36,8 @@ from runbook_tui.incident.events import Event
 from runbook_tui.incident.state import IncidentState
 from runbook_tui.playbook.model import Playbook
 
-MAX_LINE = 4 << 20
+MAX_LINE = 4 << 20  # bytes of a request
+PORTION = 1000  # events in one reply
 SOCKET_NOTE = "socket"  # file in the incident's folder that says where the socket is
 
 

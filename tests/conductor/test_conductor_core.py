@@ -290,6 +290,21 @@ def test_a_take_over_that_is_not_recorded_changes_nothing(stand: Stand) -> None:
     assert (first.driving, second.driving) == (True, False)
 
 
+def test_contain_now_that_was_recorded_by_halves_can_be_said_again(stand: Stand) -> None:
+    """Promise: when the journal failed between the evidence and the new order, the order still comes into force."""
+    client = stand.open().client()
+    for step in ("declare", "capture"):
+        stand.run(client, step)
+    stand.run(client, "decide", order="replace_first", reason="calm")
+    fail(stand, "decision")
+    assert "not recorded" in refusal(client, "tripwire", reason="calls from abroad")
+    assert stand.conductor.state.order == "replace_first"
+    fail(stand)
+    assert refusal(client, "tripwire", reason="calls from abroad") == ""
+    assert (stand.conductor.state.order, stand.kinds().count("tripwire")) == ("contain_first", 1)
+    assert "already" in refusal(client, "tripwire", reason="again")
+
+
 def test_a_new_conductor_goes_on_from_the_record(stand: Stand, tmp_path: Path) -> None:
     """Promise: what was under way when the process died is settled first, and the state is the record's."""
     client = stand.open(consumers="web").client()

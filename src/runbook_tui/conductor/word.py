@@ -66,11 +66,14 @@ class Word:
         _need(reason, "a reason")
         if self._log.state.closed:
             raise RunbookError("the incident is closed")
-        if self._log.state.tripwire:
+        # A journal that failed in between has the evidence and not the order that follows from it.
+        ordered = "contain_first" not in self._book.orders or self._log.state.order == "contain_first"
+        if self._log.state.tripwire and ordered:
             raise RunbookError("it is contain-now already")
         if self._steps.deciding():
             raise RunbookError("the order is being decided", "say it again")
-        self._log.record("tripwire", {"reason": reason})
+        if not self._log.state.tripwire:
+            self._log.record("tripwire", {"reason": reason})
         if "contain_first" in self._book.orders:
             data = {"order": "contain_first", "recommended": "contain_first", "rule": "O1", "why": reason, "reason": ""}
             self._log.record("decision", {**data, "options": list(self._book.orders)})

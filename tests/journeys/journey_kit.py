@@ -218,9 +218,12 @@ class Hands:
     """A client of a running conductor, for getting to a moment of a run without reading a screen."""
 
     def __init__(self, machine: Machine, incident: str = "", role: str = "drive", name: str = "test") -> None:
+        from runbook_tui.conductor.address import reach
         from runbook_tui.conductor.client import SocketClient
 
-        self.client = SocketClient(Path((machine.folder(incident) / "socket").read_text()), name, role)
+        connection = reach(machine.folder(incident))
+        assert connection is not None, "no conductor is running"
+        self.client = SocketClient(connection, name, role)
 
     def start(self, step: str, **answers: str) -> None:
         self.client.request("run", step=step, answers=answers)

@@ -38,6 +38,7 @@ def command() -> int:
     except (ValueError, TypeError, KeyError):
         raise RunbookError("this process is started by `runbook run`, `drill` and `resume`", "use those") from None
     from runbook_tui.conductor.server import Server, socket_path
+    from runbook_tui.journal.storage import JournalHeldError
 
     try:
         socket_path(Places.default().incident(setup.incident))  # before anything is opened that nobody could reach
@@ -45,7 +46,7 @@ def command() -> int:
         rebuildable = world is not None or conductor.kit.vault.durable
         server = Server(conductor, conductor.kit.folder, rebuildable=rebuildable)
     except RunbookError as error:
-        why = error.reason if isinstance(error, VaultError) else ""
+        why = error.reason if isinstance(error, VaultError) else "held" if isinstance(error, JournalHeldError) else ""
         _answer({"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code), "reason": why})
         return error.exit_code
     except OSError as error:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runbook_tui.secrets.vault import Credential
 
 _DIALOG = 60.0  # seconds to wait for somebody to unlock the keyring
+_MEETING = 5.0  # seconds a conductor that holds the incident gets to listen
 
 
 def start_conductor(
@@ -50,11 +51,26 @@ def start_conductor(
         click.echo(answer["error"], err=True)
         if click.confirm(f"wait up to {_DIALOG:.0f} s for it?", default=True, err=True):
             answer = _start({**request, "wait": _DIALOG})
-    if not answer.get("ready"):
+    client = None
+    if answer.get("reason") == "held":
+        client = _meet(setup.incident, name or terminal_name(), role)
+    if client is None and not answer.get("ready"):
         raise RunbookError(answer["error"], answer["hint"], exit_code=Exit(answer["exit_code"]))
-    client = connect(Places.default(), setup.incident, name or terminal_name(), role)
+    client = client or connect(Places.default(), setup.incident, name or terminal_name(), role)
     if client is None:
         raise RunbookError("the conductor ended at once", "see conductor.log in the incident's folder")
+    return client
+
+
+def _meet(incident: str, name: str, role: str) -> SocketClient | None:
+    """The conductor that somebody else started a moment earlier, once it listens."""
+    from time import monotonic, sleep
+
+    from runbook_tui.conductor.client import connect
+
+    limit = monotonic() + _MEETING
+    while (client := connect(Places.default(), incident, name, role)) is None and monotonic() < limit:
+        sleep(0.1)
     return client
 
 

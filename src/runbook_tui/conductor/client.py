@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runbook_tui.conductor.protocol import MAX_LINE, SOCKET_NOTE
+from runbook_tui.conductor.address import peer_process, reach
 from runbook_tui.foundation.clock import Clock, RealClock
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
@@ -105,20 +105,20 @@ class LocalClient(_Base):
 class SocketClient(_Base):
     """A client of a conductor process."""
 
-    def __init__(self, path: Path, name: str, role: str = "drive") -> None:
+    def __init__(self, connection: socket.socket, name: str, role: str = "drive") -> None:
         super().__init__(RealClock())
         self._ids = itertools.count(1)
+        self.process = peer_process(connection)
         self._replies: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
         self._early: list[dict[str, Any]] = []
         self._ready = False
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(str(path))
+        self._socket = connection
         threading.Thread(target=self._read, name="conductor", daemon=True).start()
         self._hello(self.request("hello", name=name, role=role))
-        with self._lock:
+        with self._lock:  # to the end: what arrives meanwhile comes after what has waited
+            for push in self._early:
+                self._take(push)
             self._ready = True
-        for push in self._early:
-            self._take(push)
 
     def request(self, method: str, **params: Any) -> dict[str, Any]:
         """See protocol.Client."""
@@ -129,8 +129,11 @@ class SocketClient(_Base):
         try:
             self._socket.sendall(message.encode() + b"\n")
             reply = answer.get(timeout=_PATIENCE)
-        except (OSError, queue.Empty):
+        except OSError:
             hint = "the incident is safe on disk: `runbook resume` starts a new one"
+            raise RunbookError("the conductor is gone", hint, exit_code=Exit.INCOMPLETE) from None
+        except queue.Empty:
+            hint = f"the incident is safe on disk: look at process {self.process}, end it, then `runbook resume`"
             raise RunbookError("the conductor does not answer", hint, exit_code=Exit.INCOMPLETE) from None
         finally:
             self._replies.pop(number, None)
@@ -144,10 +147,11 @@ class SocketClient(_Base):
         reason = "the conductor ended"
         try:
             with self._socket.makefile("rb") as lines:
-                while line := lines.readline(MAX_LINE):
+                while line := lines.readline():  # a long incident is a long line, and the conductor is trusted
                     self._sort(json.loads(line))
         except (OSError, ValueError) as error:
             reason = f"the conductor was lost: {type(error).__name__}"
+        self.close()  # whoever asks now hears at once that nobody is there
         for answer in list(self._replies.values()):
             answer.put({"error": {"message": reason, "hint": "`runbook resume` starts a new one", "exit_code": 3}})
         self._take({"lost": reason})
@@ -172,9 +176,6 @@ class SocketClient(_Base):
 
 
 def connect(places: Places, incident: str, name: str = "", role: str = "watch") -> SocketClient | None:
-    """The conductor of that incident, or None when none is alive."""
-    note = places.incident(incident) / SOCKET_NOTE
-    try:
-        return SocketClient(Path(note.read_text(encoding="utf-8")), name, role)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return None
+    """The conductor of that incident, or None when none is alive. RunbookError when it is not to be trusted."""
+    connection = reach(places.incident(incident))
+    return None if connection is None else SocketClient(connection, name, role)

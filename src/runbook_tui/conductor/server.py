@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import socket
-import struct
-import tempfile
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
+from runbook_tui.conductor.address import claim, same_user, socket_path
 from runbook_tui.conductor.core import Conductor
 from runbook_tui.conductor.logbook import Terminal
 from runbook_tui.conductor.protocol import MAX_LINE, SOCKET_NOTE
 from runbook_tui.foundation.errors import Exit, RunbookError
-from runbook_tui.foundation.files import make_private_dir, write_atomic
+
+__all__ = ["Server", "socket_path"]
 
 _TICK = 0.5  # seconds between two looks at waiting steps
 _LINGER = 900.0  # seconds without a terminal or a step, after which a conductor that can be rebuilt ends
-# sun_path holds 104 bytes on macOS and 108 on Linux, the closing NUL included.
-_LONGEST_PATH = 100
+_LAST_CALL = 60.0  # seconds a call in flight gets to end when the conductor is told to
+_MOST = 64  # terminals at the same time
+_HELLO = 10.0  # seconds a caller may take to say who it is
+_FIRST_LINE = 1 << 16  # bytes of what it says then
+_UNREAD = 20_000  # messages that wait for a terminal that does not read
 
 
 class Server:
@@ -34,17 +37,9 @@ class Server:
     def __init__(self, conductor: Conductor, folder: Path, *, rebuildable: bool) -> None:
         self._conductor = conductor
         self._rebuildable = rebuildable
-        self._path = _make_room(folder)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # bind() would leave the socket open to others for a moment under a loose umask.
-        before = os.umask(0o177)
-        try:
-            self._listener.bind(str(self._path))
-        finally:
-            os.umask(before)
-        self._listener.listen(8)
-        write_atomic(folder / SOCKET_NOTE, str(self._path).encode())
+        self._listener, self._path = claim(folder)
         self._note = folder / SOCKET_NOTE
+        self._free = threading.Semaphore(_MOST)
 
     def serve(self) -> None:
         """Accept terminals until the conductor is over; returns when the last step has ended."""
@@ -52,11 +47,10 @@ class Server:
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
         while not self._conductor.over.wait(_TICK):
             pass  # a signal may reach another thread: Python runs its handler when this one wakes
-        self._conductor.join(60)
+        self._conductor.finish(_LAST_CALL)
         self._listener.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
-            self._note.unlink()
+        for path in (self._path, self._note):
+            path.unlink(missing_ok=True)
 
     def _tick(self) -> None:
         alone = 0.0
@@ -72,82 +66,101 @@ class Server:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return  # closed: the conductor is over
-            if _same_user(connection):
+                if self._conductor.over.wait(_TICK):
+                    return  # closed
+                continue  # too many files are open, or the caller has gone: others will come
+            if not same_user(connection) or not self._free.acquire(blocking=False):
+                connection.close()
+                continue
+            try:
                 threading.Thread(target=self._talk, args=(connection,), name="terminal", daemon=True).start()
-            else:
+            except RuntimeError:  # the system gives no more threads
+                self._free.release()
                 connection.close()
 
     def _talk(self, connection: socket.socket) -> None:
         """One terminal: requests in, replies and pushes out. Its end changes nothing in the incident."""
-        outgoing: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        threading.Thread(target=_write, args=(connection, outgoing), name="push", daemon=True).start()
+        speaker = _Speaker(connection)
         terminal: Terminal | None = None
         try:
+            connection.settimeout(_HELLO)
             with connection.makefile("rb") as lines:
+                request = _request(lines.readline(_FIRST_LINE))
+                connection.settimeout(None)
+                speaker.start()
+                params = request["params"]
+                name, role = str(params.get("name", "")), str(params.get("role", "watch"))
+                terminal, told = self._conductor.attach(name, role, speaker.say)
+                speaker.say({"id": request["id"], "result": told})
                 while line := lines.readline(MAX_LINE):
-                    request = json.loads(line)
-                    if terminal is None:
-                        params = request.get("params", {})
-                        name, role = str(params.get("name", "")), str(params.get("role", "watch"))
-                        terminal, told = self._conductor.attach(name, role, outgoing.put)
-                        outgoing.put({"id": request["id"], "result": told})
-                        continue
-                    outgoing.put({"id": request["id"], **self._answer(terminal, request)})
-        except (OSError, ValueError, KeyError):
+                    request = _request(line)
+                    speaker.say({"id": request["id"], **self._answer(terminal, request)})
+        except (OSError, ValueError, KeyError, RuntimeError):
             return  # the terminal is gone or does not speak the protocol
         finally:
-            outgoing.put(None)
             if terminal is not None:
                 self._conductor.detach(terminal)
+            speaker.end()
+            self._free.release()
 
     def _answer(self, terminal: Terminal, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            return {"result": self._conductor.handle(terminal, str(request["method"]), request.get("params", {}))}
+            return {"result": self._conductor.handle(terminal, str(request["method"]), request["params"])}
         except RunbookError as error:
             return {"error": {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}}
+        except Exception as error:  # noqa: BLE001 - a fault of ours, or a request of a wrong form, ends no terminal
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+            told = {"message": f"the conductor cannot take this request: {place}", "hint": "nothing was done by it"}
+            return {"error": {**told, "exit_code": int(Exit.INCOMPLETE)}}
 
 
-def _write(connection: socket.socket, outgoing: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+class _Speaker:
+    """Writes to one terminal on a thread of its own, so that one that does not read holds up nobody."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._outgoing: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """RuntimeError when the system gives no more threads."""
+        thread = threading.Thread(target=self._write, name="push", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def say(self, message: dict[str, Any]) -> None:
+        if self._outgoing.qsize() < _UNREAD:
+            self._outgoing.put(message)
+        else:
+            self._hang_up()
+
+    def end(self) -> None:
+        self._outgoing.put(None)
+        self._hang_up()
+        if self._thread is None:
+            self._connection.close()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):  # it is gone already
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _write(self) -> None:
+        try:
+            while (message := self._outgoing.get()) is not None:
+                self._connection.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+        except OSError:
+            self._hang_up()  # the terminal is gone; its reader ends too
+        finally:
+            self._connection.close()
+
+
+def _request(line: bytes) -> dict[str, Any]:
+    """A request as {id, method, params}; ValueError or KeyError when the line is none."""
     try:
-        while (message := outgoing.get()) is not None:
-            connection.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
-    except OSError:
-        pass  # the terminal is gone; its reader ends too
-    finally:
-        connection.close()
-
-
-def socket_path(folder: Path) -> Path:
-    """Where the socket of the incident in `folder` goes: there, or below XDG_RUNTIME_DIR when its path is too long.
-
-    RunbookError when it is too long there as well. Nothing is made.
-    """
-    path = folder / "conductor.sock"
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-        path = Path(base) / f"runbook-{os.getuid()}" / f"{folder.name}.sock"
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        hint = "set RUNBOOK_HOME to a shorter path: a socket's path has at most 108 bytes, the closing one included"
-        raise RunbookError(f"the path {path} is too long for a socket", hint, exit_code=Exit.INCOMPLETE)
-    return path
-
-
-def _make_room(folder: Path) -> Path:
-    path = socket_path(folder)
-    if path.parent != folder:
-        make_private_dir(path.parent)
-        if path.parent.stat().st_uid != os.getuid() or path.parent.stat().st_mode & 0o077:
-            raise RunbookError(f"{path.parent} is open to others", "remove it", exit_code=Exit.INCOMPLETE)
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()  # left by a conductor that died: the journal's lock says that none is alive
-    return path
-
-
-def _same_user(connection: socket.socket) -> bool:
-    """Whether the other end runs as this user; the folder and the socket's mode say so too."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True  # macOS: the folder is 0700 and the socket 0600
-    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", data)
-    return bool(uid == os.getuid())
+        request = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(request, dict) or not isinstance(request.setdefault("params", {}), dict):
+        raise ValueError("no request")
+    return {"id": request["id"], "method": request["method"], "params": request["params"]}

@@ -53,6 +53,7 @@ class Steps:
     def __init__(self, book: Playbook, kit: Kit, log: Logbook, performer: Performer, start: Start) -> None:
         self._book, self._kit, self._log, self._performer, self._start = book, kit, log, performer, start
         self._worker: Worker | None = None
+        self.ending = False  # the conductor has been told to end: nothing new is begun
 
     def stop(self) -> None:
         """End the running step's waiting for its proof."""
@@ -114,6 +115,8 @@ class Steps:
             self._worker = self._start(one.id, partial(self._drive, one, procedure))
 
     def _check_ready(self, step: Step) -> None:
+        if self.ending:
+            raise RunbookError("the conductor is ending: nothing new is begun", "`runbook resume` goes on afterwards")
         if self._log.broken:
             self._try_journal()
         reasons = why_not(self._book, self._log.state, step, self._kit.clock.now())

@@ -50,6 +50,10 @@ class JournalError(RunbookError):
     exit_code = Exit.INCOMPLETE
 
 
+class JournalHeldError(JournalError):
+    """Another process writes this journal."""
+
+
 def create_files(path: Path) -> None:
     """Make the journal's folder and an empty database there, readable by the owner only, durable on return."""
     created = False
@@ -213,11 +217,16 @@ def lock_writer(path: Path) -> int:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
         os.close(handle)
-        raise JournalError(
-            f"another process writes this incident ({path.parent.name})",
-            "watch it with `runbook resume`, or end the other one",
+        process = f"process {holder}" if holder.isdigit() else "another process"
+        raise JournalHeldError(
+            f"{process} writes this incident ({path.parent.name})",
+            f"`runbook resume {path.parent.name}` joins it; when it does not answer, end it, then resume",
         ) from None
+    with contextlib.suppress(OSError):  # on a full disk nobody is named
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
     return handle
 
 

@@ -96,5 +96,9 @@ def whole(t: str = "plain", mode: str = "live") -> Story:
     s.add("clock_step", actor="journal", seconds=-3).add("resumed", actor=t, open_operations=[t])
     s.add("learned", slot="leaked", key_id=t, attributes={t or "x": t})
     s.add("step_acted", step="audit", reason=t)
+    file = {"name": t, "size": 3, "sha256": t, "text": f"it says {t}", "left_out": ""}
+    s.add("note", text=t, at="", attached=file)
+    s.add("note", text=t, at="", attached={**file, "text": "", "left_out": t})
+    s.add("purged", events=[{"seq": len(s.events), "data": {"text": t, "at": ""}}], reason=t)
     s.add("exported", path=t, sha256=t, format=t).add("closed", state="complete_except", reason=t)
     return s

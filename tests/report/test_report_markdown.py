@@ -109,7 +109,7 @@ def assert_harmless(text: str, mode: str) -> None:
     titles = [token.tag for token in tokens if token.type == "heading_open"]
     assert titles == [token.tag for token in parsed(whole("plain").report()) if token.type == "heading_open"]
     fences = [token.info for token in tokens if token.type == "fence"]
-    assert fences == ["mermaid", "text"]
+    assert fences == ["mermaid", "text", "text"], "the chart, the playbook, an attached file"
     gantt_holds(next(token.content for token in tokens if token.info == "mermaid"))
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e]", report)
 

@@ -17,6 +17,7 @@ from runbook_tui.foundation.clock import Clock, RealClock
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.places import Places
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.purge import without_purged
 from runbook_tui.incident.state import IncidentState, apply, fold
 from runbook_tui.playbook.model import from_data
 
@@ -61,7 +62,11 @@ class _Base:
                 if event.seq <= self.state.seq:
                     return
                 self.events.append(event)
-                self.state = apply(self.state, event)
+                if event.kind == "purged":
+                    self.events = without_purged(self.events)
+                    self.state = fold(self.events)
+                else:
+                    self.state = apply(self.state, event)
                 push = {"event": event}
             if "driving" in push:
                 self.driving = push["driving"]

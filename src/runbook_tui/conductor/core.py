@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runbook_tui import __version__
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.conductor.logbook import Logbook, Push, Terminal
 from runbook_tui.conductor.performer import Performer
+from runbook_tui.conductor.purging import entries
 from runbook_tui.conductor.steps import Start, Steps, on_a_thread
 from runbook_tui.conductor.word import Word
 from runbook_tui.foundation.clock import iso
@@ -20,6 +21,7 @@ from runbook_tui.incident.procedure import recover
 from runbook_tui.incident.state import IncidentState
 from runbook_tui.journal.store import Journal, JournalError
 from runbook_tui.playbook.model import Playbook, to_data
+from runbook_tui.secrets.secret import Secret
 
 # Beside free text a request can carry a secret: to the vault, or to be searched for. It is never recorded.
 _NO_TEXT = {"run": "answers", "purge": "secret"}
@@ -56,6 +58,7 @@ class Conductor:
             "clear": word.clear,
             "reopen": word.reopen,
             "close": word.close,
+            "purge": self._purge,
             "shutdown": self._shutdown,
         }
 
@@ -160,6 +163,17 @@ class Conductor:
 
         now, head = self.kit.clock.now(), self._log.head()
         return markdown(self.book, self.state, self.events, tool=f"runbook {__version__}", now=now, head=head)
+
+    def _purge(self, reason: str, events: Sequence[int] = (), secret: str = "") -> dict[str, Any]:
+        if not reason.strip():
+            raise RunbookError("it needs a reason")
+        with self._log.lock:
+            self._steps.idle()
+            if secret:
+                self.kit.register(Secret(secret), "purged")  # whoever writes it once more, writes a label
+            found = entries(self.events, events, Secret(secret) if secret else None)
+            event, clean = self._log.purge(found, reason)
+        return {"events": [one["seq"] for one in found], "recorded": event.seq, "clean": clean}
 
     def _shutdown(self) -> dict[str, Any]:
         if self.busy():

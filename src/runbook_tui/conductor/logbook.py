@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runbook_tui.conductor.protocol import PORTION
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.purge import Entry
 from runbook_tui.incident.state import IncidentState, apply, fold
 from runbook_tui.journal.store import Journal, JournalError
 
@@ -69,6 +70,17 @@ class Logbook:
     def portion(self, since: int) -> list[dict[str, Any]]:
         """The next events after number `since`: a long record is told in pieces, so that nobody waits for the whole."""
         return [event.fields() for event in self.events[since : since + PORTION]]
+
+    def purge(self, entries: Sequence[Entry], reason: str) -> tuple[Event, bool]:
+        """See Journal.purge; every terminal forgets the data too."""
+        with self.lock:
+            event, clean = self._journal.purge(entries, reason, self.actor)
+            known = self.state.seq
+            self.events = self._journal.events()
+            self.state = fold(self.events)
+            for one in self.events[known:]:
+                self.tell({"event": one.fields()})
+            return event, clean
 
     def tell(self, push: dict[str, Any]) -> None:
         """Tell every terminal."""

@@ -11,7 +11,7 @@ Methods and their parameters:
     prompts    step                               -> {prompts: [Prompt fields], preview: {...} | null, batch: [text]}
     run        step, answers                      -> {} at once; what happens arrives as events
     skip       step, reason
-    note       text, at
+    note       text, at, attached: {name, size, sha256, text, left_out}
     attest     line, what
     waive      line, name, reason
     tripwire   reason
@@ -19,6 +19,7 @@ Methods and their parameters:
     reopen     step, reason
     stop                                          the running step ends its waiting
     close      reason                             -> {state}
+    purge      reason, events | secret            -> {events, recorded, clean: no byte is left in the journal}
     report     public                             -> {markdown}
     take_over                                     this terminal drives from now on
     shutdown                                      the conductor ends; the incident stays open

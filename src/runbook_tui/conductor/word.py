@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from runbook_tui.conductor.logbook import Logbook
@@ -11,6 +12,8 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.lines import lines, open_lines
 from runbook_tui.incident.plan import plan
 from runbook_tui.playbook.model import Playbook
+
+_OF_A_FILE = ("name", "sha256", "text", "left_out")
 
 
 class Word:
@@ -118,10 +121,19 @@ class Word:
         if self._log.state.closed:
             raise RunbookError("the incident is closed")
 
-    def note(self, by: str, text: str, at: str = "") -> dict[str, Any]:
-        _need(text, "a text")
-        self._log.record("note", {"text": text, "at": iso(parse_instant(at)) if at else ""}, by)
+    def note(self, by: str, text: str, at: str = "", attached: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        self._log.record("note", note_data(text, at, attached), by)
         return {}
+
+
+def note_data(text: str, at: str, attached: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A note as it is recorded; RunbookError when it says nothing, or `at` is no time."""
+    _need(text, "a text")
+    said: dict[str, Any] = {"text": text, "at": iso(parse_instant(at)) if at else ""}
+    if attached:
+        size = int(attached["size"])
+        said["attached"] = {"size": size, **{name: str(attached[name]) for name in _OF_A_FILE}}
+    return said
 
 
 def _need(text: str, what: str) -> None:

@@ -208,5 +208,6 @@ _SENTENCES: dict[str, str] = {
     "waiver": "{name} waives {line}: {reason}",
     "note": "note: {text}",
     "exported": "report written: {path}",
+    "purged": "data purged from the record: {reason}",
     "clock_step": "the wall clock went back by {seconds} s",
 }

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from runbook_tui.foundation.clock import duration_text
 from runbook_tui.incident.events import KINDS
 from runbook_tui.incident.lines import lines
-from runbook_tui.report.safe import UNKNOWN, inline
+from runbook_tui.incident.purge import PURGED, purges
+from runbook_tui.report.safe import UNKNOWN, block, inline
 from runbook_tui.report.view import View, table, utc
 from runbook_tui.report.words import sentence
 
@@ -151,12 +152,22 @@ def playbook_changes(view: View) -> list[str]:
 
 
 def evidence_manifest(view: View) -> list[str]:
-    """Appendix A: files this incident wrote."""
+    """Appendix A: files this incident wrote, and files that were attached, with their text where it was recorded."""
     rows = [
         (view.free(event.data.get("path")), inline(event.data.get("sha256")), UNKNOWN, utc(event.ts))
         for event in view.of("exported")
     ]
-    return table(("file", "SHA-256", "size", "recorded at (UTC)"), rows)
+    texts: list[str] = []
+    for event in view.of("note"):
+        if file := event.data.get("attached"):
+            size = f"{file.get('size')} bytes"
+            rows.append((view.free(file.get("name")), inline(file.get("sha256")), inline(size), utc(event.ts)))
+            title = f"{view.free(file.get('name'))}, attached to event {event.seq}"
+            if file.get("text"):
+                texts += [f"{title}:", "", *block(str(file["text"])), ""]
+            else:
+                texts += [f"{title}: no text is recorded ({view.free(file.get('left_out'))}).", ""]
+    return [*table(("file", "SHA-256", "size", "recorded at (UTC)"), rows), *texts]
 
 
 def the_record(view: View) -> list[str]:
@@ -177,8 +188,15 @@ def the_record(view: View) -> list[str]:
 
 def redactions(view: View) -> list[str]:
     """Appendix C: how many secrets were taken out of the record; never their values."""
-    count = sum(str(event.data).count("«") for event in view.events)
-    return [f"Replaced before recording: {count} places (shown as a name between angle quotes).", ""]
+    count = sum(str(event.data).replace(PURGED, "").count("«") for event in view.events if event.kind != "purged")
+    found = [f"Replaced before recording: {count} places (shown as a name between angle quotes).", ""]
+    for one in purges(view.events):
+        found += [
+            f"Event {one.seq}: data purged by {view.person(one.by)} on {utc(one.at)} UTC "
+            f"(event {one.event}: {view.free(one.reason)}); the hash of the event still covers what it was.",
+            "",
+        ]
+    return found
 
 
 _GLOSSARY: Mapping[str, str] = {

@@ -82,6 +82,17 @@ def _audit(view: View, data: Mapping[str, Any]) -> str:
     return f"provider's log read: {view.fact(count)} entries since {since}"
 
 
+def _note(view: View, data: Mapping[str, Any]) -> str:
+    attached = data.get("attached") or {}
+    file = f"; attached: {view.free(attached.get('name'))} (appendix A)" if attached else ""
+    return f"note: {view.free(data.get('text'), limit=2000)}{file}"
+
+
+def _purged(view: View, data: Mapping[str, Any]) -> str:
+    named = ", ".join(str(one.get("seq")) for one in data.get("events") or () if isinstance(one, Mapping))
+    return f"DATA PURGED of event {view.fact(named)}{_because(view, data)}"
+
+
 def _step(words: str) -> Say:
     return lambda view, data: f"{view.step(data.get('step'))}: {words}{_because(view, data)}"
 
@@ -141,6 +152,7 @@ _SAY: dict[str, Say] = {
     "scan": _scan,
     "deliveries": _deliveries,
     "audit": _audit,
-    "note": lambda view, data: f"note: {view.free(data.get('text'), limit=2000)}",
+    "note": _note,
+    "purged": _purged,
     "exported": lambda view, data: f"report written ({view.fact(data.get('format'))}): {view.free(data.get('path'))}",
 }

@@ -179,6 +179,9 @@ class World:
     def _now(self, effect: do.Now) -> str:
         return iso(self.now)
 
+    def _steady(self, effect: do.Steady) -> tuple[str, float]:
+        return "boot", (self.now - START).total_seconds()
+
     def _look(self, effect: do.Look) -> IncidentState:
         return self.state
 

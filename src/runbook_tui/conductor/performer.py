@@ -54,6 +54,7 @@ class Performer:
             do.Export: self._export,
             do.Sleep: lambda effect: kit.clock.sleep(effect.seconds, self.stopped),
             do.Now: lambda effect: iso(kit.clock.now()),
+            do.Steady: lambda effect: (kit.clock.boot_id(), kit.clock.mono_ns() / 1e9),
             do.Look: lambda effect: look(),
         }
 

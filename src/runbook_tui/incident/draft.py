@@ -64,7 +64,7 @@ class Draft:
 
     def __init__(self, state: IncidentState) -> None:
         self._base = state
-        self.seq, self.last_at = state.seq, state.last_at
+        self.seq, self.last_at, self.boot = state.seq, state.last_at, state.boot
         self._fields: dict[str, Any] = {}  # plain fields of the state, as far as they are written
         self.inputs = Table(state.inputs)
         self.facts = Table(state.facts)
@@ -129,4 +129,4 @@ class Draft:
             written = getattr(self, name).written
             if written is not None:
                 self._fields[name] = written
-        return replace(self._base, seq=self.seq, last_at=self.last_at, **self._fields)
+        return replace(self._base, seq=self.seq, last_at=self.last_at, boot=self.boot, **self._fields)

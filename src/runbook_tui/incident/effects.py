@@ -102,8 +102,13 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Steady:
+    """The reply: (boot, seconds) of the clock that nobody can set; seconds of one boot can be compared."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Look:
     """The reply: the current state."""
 
 
-Effect = Record | Call | Keep | Probe | Deploy | Watch | Scan | Deliver | Export | Sleep | Now | Look
+Effect = Record | Call | Keep | Probe | Deploy | Watch | Scan | Deliver | Export | Sleep | Now | Steady | Look

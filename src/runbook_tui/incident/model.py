@@ -17,6 +17,7 @@ class Side:
     at: str = ""  # when it was seen last, RFC 3339
     since: str = ""  # when this state was seen first
     by: str = ""  # who attested
+    since_seq: int = 0  # the event that showed this state first
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,6 +45,7 @@ class Subject:
     new_at: str = ""  # when it was stored
     new_op: str = ""  # the attempt that made the new one; "" when it was pasted
     new_asked: str = ""  # when we last called the provider with the new one: a use that was ours
+    new_seq: int = 0  # the event that told of it
 
     def label(self) -> str:
         """How the operator recognises it: the public key id, else the mask, else the name."""
@@ -112,6 +114,8 @@ class Operation:
     cleared: str = ""  # done | not_done
     reason: str = ""
     subject: str = ""  # slot
+    seq: int = 0  # of its intent
+    ended: tuple[str, float] = ("", 0.0)  # when its outcome was recorded: boot, steady seconds
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -127,6 +131,7 @@ class IncidentState:
     driver: str = ""
     opened_at: str = ""
     last_at: str = ""
+    boot: tuple[str, float] = ("", 0.0)  # the boot of the last event, and the steady seconds of its first one
     closed: str = ""
     closed_at: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from runbook_tui.foundation.clock import iso, parse_instant
@@ -67,13 +67,13 @@ def _look(step: Step, slot: str, side: str, wanted: str, within: float) -> Ended
 
     The opposite answer right after a change may be a provider's cache, so it is asked again. An unknown call of the
     step is cleared as done by the wanted answer; as not done only by the opposite one, seen twice in a row after the
-    provider's settle time.
+    provider's settle time. Time is told by the steady clock: setting the wall clock makes nothing settle.
     """
-    deadline = parse_instant((yield do.Now())) + timedelta(seconds=within)
+    deadline = (yield do.Steady())[1] + within
     pause, verdict, reason, contrary = _FIRST_PAUSE, "undetermined", "it was not asked", 0
     unknown: list[Operation] = []
     for _ in range(_MOST_LOOKS):
-        asked = parse_instant((yield do.Now()))
+        asked = yield do.Steady()
         reply = yield do.Probe(slot, side)
         if reply.get("wait", 0.0) > _SHORT_WAIT:
             return (yield from _wait(step, reply))
@@ -82,17 +82,17 @@ def _look(step: Step, slot: str, side: str, wanted: str, within: float) -> Ended
         unknown = [op for op in _unknown(state, step) if op.subject == slot]
         if verdict == wanted and (wanted != "dead" or reply.get("proof", "none") != "none"):
             return (yield from _seen(state, slot, side, unknown, reason))
-        settled = _settled(unknown, reply.get("settle", 0.0))
-        contrary = contrary + 1 if verdict not in ("undetermined", wanted) and settled and asked >= settled else 0
+        left = _unsettled(state, unknown, reply.get("settle", 0.0), asked)
+        contrary = contrary + 1 if unknown and left <= 0 and verdict not in ("undetermined", wanted) else 0
         if contrary >= _LOOKS_NOT_DONE and side == "old":
             yield from _clear(unknown, "not_done")
             return "refuted", reason
         if reply.get("final"):
             break
-        now = parse_instant((yield do.Now()))
-        if settled:
-            deadline = max(deadline, settled + timedelta(seconds=2 * pause))
-        if now + timedelta(seconds=pause) > deadline:
+        now = (yield do.Steady())[1]
+        if unknown:
+            deadline = max(deadline, asked[1] + left + 2 * pause)
+        if now + pause > deadline:
             break
         if (yield do.Sleep(pause)):
             return ("unknown" if unknown else _STOPPED[0]), _STOPPED[1]
@@ -112,7 +112,7 @@ def _seen(state: IncidentState, slot: str, side: str, unknown: list[Operation], 
     if side == "new":
         shown = [op for op in unknown if op.op == subject.new_op]
     else:
-        shown = [op for op in unknown if op.at <= subject.old.since and not _switched_off(state, op)]
+        shown = [op for op in unknown if op.seq < subject.old.since_seq and not _switched_off(state, op)]
     yield from _clear(shown, "done")
     if len(shown) == len(unknown):
         return "done", reason
@@ -132,7 +132,7 @@ def _switched_off(state: IncidentState, revocation: Operation) -> bool:
 def account_proof(step: Step, verify: Verify) -> Ended:
     """Read back every account of the batch: each has to be seen gone, or attested where nothing can be read back."""
     state: IncidentState = yield do.Look()
-    deadline = parse_instant((yield do.Now())) + timedelta(seconds=verify.within)
+    deadline = (yield do.Steady())[1] + verify.within
     accounts = [subject for subject in state.subjects.values() if subject.kind == "account"]
     by_hand = [one.slot for one in accounts if one.can.get("membership") != "api" and not old_is_closed(one)]
     left = {one.slot: "undetermined" for one in accounts if one.can.get("membership") == "api"}
@@ -144,10 +144,9 @@ def account_proof(step: Step, verify: Verify) -> Ended:
                 return (yield from _wait(step, reply))
             yield do.Record("verification", {"step": step.id, "slot": slot, "side": "old", **_verdict(reply)})
             left[slot] = str(reply["state"])
-            if left[slot] == "dead":
+            if left[slot] == "dead" and reply.get("proof", "none") != "none":
                 del left[slot]
-        now = parse_instant((yield do.Now()))
-        if not left or now + timedelta(seconds=pause) > deadline:
+        if not left or (yield do.Steady())[1] + pause > deadline:
             break
         if (yield do.Sleep(pause)):
             return _STOPPED
@@ -162,7 +161,7 @@ def account_proof(step: Step, verify: Verify) -> Ended:
 def consumer_proof(step: Step, verify: Verify) -> Ended:
     """Watch every consumer until it uses the new secret."""
     state: IncidentState = yield do.Look()
-    deadline = parse_instant((yield do.Now())) + timedelta(seconds=verify.within)
+    deadline = (yield do.Steady())[1] + verify.within
     pause = _FIRST_PAUSE
     why: dict[str, str] = {}
     while True:
@@ -174,8 +173,7 @@ def consumer_proof(step: Step, verify: Verify) -> Ended:
             # It never falls back: that nothing more was seen does not undo what was.
             if _STAGES.index(reply["stage"]) > _STAGES.index(consumer.stage):
                 state = yield do.Record("consumer_state", {"consumer": consumer.id, **reply})
-        now = parse_instant((yield do.Now()))
-        if not watched or not _not_used(state) or now + timedelta(seconds=pause) > deadline:
+        if not watched or not _not_used(state) or (yield do.Steady())[1] + pause > deadline:
             break
         if (yield do.Sleep(pause)):
             return _STOPPED
@@ -217,10 +215,15 @@ def _clear(unknown: Iterable[Operation], settled: str) -> Generator[do.Effect, A
         yield do.Record("cleared", {"op": op.op, "as": settled, "by": "proof", "reason": reason})
 
 
-def _settled(unknown: Iterable[Operation], settle: float) -> datetime | None:
-    """When the unknown calls have settled: before that, `not done` is not believed."""
-    sent = [parse_instant(op.sent_at or op.at) for op in unknown]
-    return max(sent) + timedelta(seconds=settle) if sent else None
+def _unsettled(state: IncidentState, unknown: Iterable[Operation], settle: float, asked: tuple[str, float]) -> float:
+    """Seconds until `not done` is believed of all the unknown calls; below 0 when it is for that long already.
+
+    It counts from when the outcome was recorded: until then the request may still have been on its way out. Of an
+    outcome from before a reboot only the time since the reboot is certain.
+    """
+    boot, now = asked
+    ended = [op.ended[1] if op.ended[0] == boot else state.boot[1] for op in unknown]
+    return max(ended, default=now) + settle - now
 
 
 def _verdict(reply: Mapping[str, Any]) -> dict[str, Any]:

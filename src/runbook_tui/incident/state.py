@@ -52,6 +52,8 @@ def _take(draft: Draft, event: Event) -> None:
     if rule:
         rule(draft, event)
     draft.seq, draft.last_at = event.seq, event.ts
+    if event.boot_id != draft.boot[0]:
+        draft.boot = _steady(event)
     if not draft.subjects.touched:
         return
     draft.subjects.touched = False
@@ -59,6 +61,10 @@ def _take(draft: Draft, event: Event) -> None:
     contained = bool(subjects) and all(map(old_is_closed, subjects.values()))
     if contained != bool(draft.now("contained_at")):
         draft.write(contained_at=event.ts if contained else "")
+
+
+def _steady(event: Event) -> tuple[str, float]:
+    return event.boot_id, event.mono_ns / 1e9
 
 
 def old_is_closed(subject: Subject) -> bool:
@@ -154,7 +160,12 @@ def _action_done(draft: Draft, op: Operation, at: str) -> None:
     """The call took effect: running the step again only proves it, or goes on with the rest of its batch."""
     if op.operation == "rollout":
         consumer, subject = draft.consumers.get(op.item), draft.subjects.get(op.subject)
-        if consumer is None or subject is None or consumer.stage not in ("pending", "failed") or op.at < subject.new_at:
+        if (
+            consumer is None
+            or subject is None
+            or consumer.stage not in ("pending", "failed")
+            or op.seq < subject.new_seq
+        ):
             return  # what it was given then is not the new one of now
         draft.consumers.change(op.item, stage="stored", proof="none", at=at)
     elif op.item:
@@ -182,6 +193,7 @@ def _intent(draft: Draft, event: Event) -> None:
         "intent",
         event.ts,
         subject=data.get("subject", ""),
+        seq=event.seq,
     )
     draft.operations.put(op.op, op)
 
@@ -198,7 +210,7 @@ def _outcome(draft: Draft, event: Event) -> None:
     status = "unknown" if op is not None and op.status == "unknown" else data["result"]
     if op is None:
         return
-    draft.operations.change(op.op, status=status, reason=data.get("reason", ""))
+    draft.operations.change(op.op, status=status, reason=data.get("reason", ""), ended=_steady(event))
     if op.operation != "rollout" and op.sent_at:
         draft.called(op.subject, op.sent_at, event.ts)
     if status == "done":
@@ -228,7 +240,7 @@ def _new_credential(draft: Draft, event: Event) -> None:
         draft.waivers.remove(line)
     fields = ("name", "key_id", "mask", "fingerprint", "op")
     changes = {f"new_{name}": data.get(name, "") for name in fields}
-    draft.subjects.change(slot, **changes, new=Side(), new_at=event.ts, new_asked="")
+    draft.subjects.change(slot, **changes, new=Side(), new_at=event.ts, new_asked="", new_seq=event.seq)
 
 
 def _verification(draft: Draft, event: Event) -> None:
@@ -241,8 +253,8 @@ def _verification(draft: Draft, event: Event) -> None:
     if data["side"] == "new":
         draft.subjects.change(slot, new_asked=event.ts)
     before = subject.old if data["side"] == "old" else subject.new
-    since = before.since if before.state == data["verdict"] else event.ts
-    side = Side(data["verdict"], data.get("proof", "none"), data.get("reason", ""), event.ts, since)
+    since, seq = (before.since, before.since_seq) if before.state == data["verdict"] else (event.ts, event.seq)
+    side = Side(data["verdict"], data.get("proof", "none"), data.get("reason", ""), event.ts, since, since_seq=seq)
     if side.state == "undetermined" and before.state != "undetermined":
         return  # no answer does not take back an answer
     if side.state == before.state and _grade(side) < _grade(before):
@@ -265,8 +277,8 @@ def _attested(draft: Draft, event: Event) -> None:
         return
     verdict = "dead" if data["side"] == "old" else "alive"
     before = subject.old if data["side"] == "old" else subject.new
-    since = before.since if before.state == verdict else event.ts
-    side = Side(verdict, "attested", data["what"], event.ts, since, data["by"])
+    since, seq = (before.since, before.since_seq) if before.state == verdict else (event.ts, event.seq)
+    side = Side(verdict, "attested", data["what"], event.ts, since, data["by"], seq)
     if before.state == verdict and _grade(before) > _grade(side):
         return  # what was seen stands above what somebody says
     if before.state not in (verdict, "undetermined"):

@@ -117,7 +117,7 @@ class Steps:
     def _check_ready(self, step: Step) -> None:
         if self.ending:
             raise RunbookError("the conductor is ending: nothing new is begun", "`runbook resume` goes on afterwards")
-        if self._log.broken:
+        if self._log.broken and not self.busy():  # a step at work settles itself
             self._try_journal()
         reasons = why_not(self._book, self._log.state, step, self._kit.clock.now())
         if reasons:
@@ -174,7 +174,8 @@ class Steps:
 
     def _fail(self, step: Step, reason: str) -> None:
         """End the step, and settle what it had begun: what was not sent, and what nobody knows."""
-        with contextlib.suppress(JournalError):  # the logbook has raised the alarm
+        # The logbook has raised the alarm. In one go: another request could settle it too, and start the step anew.
+        with contextlib.suppress(JournalError), self._log.lock:
             self._log.catch_up()
             for effect in recover(self._log.state, reason):
                 self._log.record(effect.kind, self._with_manual(step, effect))

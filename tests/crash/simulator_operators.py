@@ -89,10 +89,9 @@ class Operators:
             subject = world.conductor.state.subjects[op.subject]
             if subject.new_op != op.op:
                 settled = "not_done"
-        if world.request(terminal, "clear", op=op.op, reason="looked", **{"as": settled}):
-            return
         if effect is not None and settled == "not_done":
             effect.undone = True
+        world.request(terminal, "clear", op=op.op, reason="looked", **{"as": settled})
 
     def _attest_or_waive(self, terminal: Terminal, line: str, *, waive: bool) -> None:
         kind, _, slot = line.partition(":")

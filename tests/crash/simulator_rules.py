@@ -69,8 +69,8 @@ class Rules:
             self.need(told.terminal.driving, f"{told.terminal.name} does not drive, and its {told.method} was recorded")
         if kind in _WORDS or (kind == "cleared" and event.data["by"] == "operator"):
             self.need(not world.running(), f"{kind} was recorded while a step runs")
-        if kind in _ENDS:
-            world.ended(event.data["step"])
+        if kind in _ENDS and told is not None and told.method == event.data["step"]:
+            world.ended(told.method)  # by its own worker: what that does afterwards is nothing
         if rule := self._rules.get(kind):
             rule(event.data)
 
@@ -108,7 +108,9 @@ class Rules:
         if data["as"] == "not_done":
             self.need(vendor.executed(op) is None, f"{op} was executed, and a proof says that it was not")
             return
-        same = [one for one in vendor.done if (one.operation, one.subject) == (attempt.operation, attempt.subject)]
+        # A revocation does all that a switching-off does.
+        enough = (attempt.operation, "revoke") if attempt.operation == "disable" else (attempt.operation,)
+        same = [one for one in vendor.done if one.operation in enough and one.subject == attempt.subject]
         self.need(
             any(attempt.operation != "create" or one.op == op for one in same),
             f"{op} was not executed, and a proof says that it was",
@@ -116,7 +118,9 @@ class Rules:
 
     def _verification(self, data: dict[str, Any]) -> None:
         if data["side"] == "old" and data["verdict"] == "dead" and data["proof"] != "none":
-            self.need(not self._world.vendor.accepts_old(data["slot"]), f"{data['slot']} counts as dead and is accepted")
+            self.need(
+                not self._world.vendor.accepts_old(data["slot"]), f"{data['slot']} counts as dead and is accepted"
+            )
 
     def _new_credential(self, data: dict[str, Any]) -> None:
         self.made.add(data.get("op", ""))

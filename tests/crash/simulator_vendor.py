@@ -88,6 +88,8 @@ class Engine:
         sending()
         world.point(f"sent {operation}")
         world.sent(operation_id)
+        if fate in ("lost", "late", "dropped"):
+            clock.true += world.share() * 30.0  # on its way out: a full buffer, a process that was stopped
         if fate == "rejected":
             return CallOutcome("rejected", 403, "the provider said no")
         if fate == "dropped":

@@ -133,14 +133,17 @@ class World:
                 continue  # it does not start; whoever wanted it tries again
 
     def _attach(self, name: str) -> None:
-        seen = len(self.conductor.events)
+        seen, early = -1, 0  # the snapshot is not here yet
 
         def push(told: dict[str, Any]) -> None:
-            nonlocal seen
-            if "event" in told:
+            nonlocal seen, early
+            if "event" in told and seen < 0:
+                early = told["event"]["seq"]
+            elif "event" in told:
                 seen = self.rules.told(name, seen, told["event"])
 
-        terminal, _ = self.conductor.attach(name, "drive", push)
+        terminal, told = self.conductor.attach(name, "drive", push)
+        seen = max(len(told["events"]), early)
         self.terminals.append(terminal)
 
     def _start(self, name: str, work: Callable[[], None]) -> SimWorker:
@@ -155,7 +158,7 @@ class World:
         return next((one.name for one in self.workers if not one.over), "")
 
     def ended(self, step: str) -> None:
-        """The end of a step was recorded: what its worker does then is nothing."""
+        """Its worker has recorded the end of a step."""
         for worker in self.workers:
             if worker.name == step:
                 worker.over = True

@@ -58,7 +58,10 @@ def _env_file(consumer: Consumer, new: Credential, sending: Callable[[], None]) 
             if not path.is_file() or owner.st_size > MOST_BYTES:
                 return _reply("rejected", reason=f"{path} is not an env file", evidence=evidence)
             text = path.read_bytes().decode()
-        changed = set_variable(text, variable, value).encode()
+        try:
+            changed = set_variable(text, variable, value).encode()
+        except RunbookError as error:
+            return _reply("rejected", reason=f"{path}: {error.message}; {error.hint}", evidence=evidence)
         sending()
         write_atomic(path, changed, 0o600)
     except UnicodeDecodeError:

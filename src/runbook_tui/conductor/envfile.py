@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from runbook_tui.foundation.errors import RunbookError
+
 # In a shell these stand for themselves at any place of an assignment's value ("~" and ":~" do not).
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:=+@%,-]*")
 _ASSIGNMENT = re.compile(r"\ufeff?[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=")
@@ -19,7 +21,20 @@ def set_variable(text: str, variable: str, value: str) -> str:
     """The file's text with `variable` set wherever it is assigned, or added at the end.
 
     Other lines, comments, `export`, the kind of quotes and the ends of lines stay as they are. `value` has one line.
+    RunbookError when the result would not read back as that: a quote somewhere before is never closed, and would be
+    closed by the ones of the new value.
     """
+    changed = _set(text, variable, value)
+    kept = [text[start:end] for name, start, end in _values(text) if name != variable]
+    read = [(name, changed[start:end]) for name, start, end in _values(changed)]
+    ours = [one for name, one in read if name == variable]
+    forms = {_quoted(value, before) for before in ("", "'", '"')}
+    if [one for name, one in read if name != variable] != kept or not ours or not forms.issuperset(ours):
+        raise RunbookError("a quote in the file is never closed", "close it, or set the variable by hand")
+    return changed
+
+
+def _set(text: str, variable: str, value: str) -> str:
     changed, kept = [], 0
     for name, start, end in _values(text):
         if name == variable:

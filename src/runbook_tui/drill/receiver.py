@@ -9,11 +9,13 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
 from runbook_tui.drill.estate import Receiver
 
+_SECONDS = re.compile(r"[0-9]{1,12}")
 _TOLERANCE = 300  # seconds, Standard Webhooks specification
 
 
@@ -37,7 +39,7 @@ def _fastpix(secret: str, headers: Mapping[str, str], body: bytes) -> tuple[int,
 
 def _standard(secret: str, headers: Mapping[str, str], body: bytes, now: datetime) -> tuple[int, str]:
     message, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not message or not stamp.isdigit() or "webhook-signature" not in headers:
+    if not message or not _SECONDS.fullmatch(stamp) or "webhook-signature" not in headers:
         return 401, "a signature is missing"
     if abs(now.timestamp() - int(stamp)) > _TOLERANCE:
         return 401, "the timestamp is outside of the tolerance"

@@ -6,6 +6,7 @@ Both come from the same code; what an operator is shown differs from what is sen
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from runbook_tui.playbook.values import Unresolved, references, resolve
 from runbook_tui.providers.manifest import Argument, Manifest, Operation
 from runbook_tui.secrets.fingerprint import mask
 from runbook_tui.secrets.vault import Credential
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 Subjects = Mapping[str, Credential]
 Show = Callable[[Credential], str]
@@ -131,10 +134,13 @@ def _argument(name: str, rule: Argument, value: Any, now: datetime, scope: Mappi
         return _instant(parse_instant(str(value)), rule)
     if rule.type == "integer":
         text = str(value)
-        if not text.lstrip("-").isdigit():
+        if not _WHOLE.fullmatch(text):
             raise RunbookError(f"the argument {name!r} is not a whole number", rule.ask)
         return int(text)
-    return str(value)
+    text = str(value)
+    if any(0xD800 <= ord(char) < 0xE000 for char in text):  # bytes of the command line that are no UTF-8
+        raise RunbookError(f"the argument {name!r} is not text", rule.ask)
+    return text
 
 
 def _instant(moment: datetime, rule: Argument) -> Any:

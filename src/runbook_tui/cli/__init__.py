@@ -10,6 +10,7 @@ import difflib
 import importlib
 import io
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -105,6 +106,7 @@ def emit(document: Any) -> None:
 def main() -> None:
     """The console script: every failure is one clear message and an exit code, never a traceback."""
     _open_standard_streams()
+    _end_in_order()
     close_doors()
     if sys.argv[1:2] and sys.argv[1] in _WITHOUT_SECRETS:
         scrub()
@@ -138,6 +140,17 @@ def _open_standard_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open to the end
+
+
+def _end_in_order() -> None:
+    """SIGTERM and SIGHUP unwind the program as Ctrl-C does: a prompt without echo gives the echo back."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # else somebody chose: nohup
+            signal.signal(number, stop)
 
 
 def _leave(message: str, code: Exit) -> NoReturn:

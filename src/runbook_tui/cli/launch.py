@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runbook_tui.secrets.vault import Credential
 
 _DIALOG = 60.0  # seconds to wait for somebody to unlock the keyring
+SIGNALLED = 128  # an exit code above it names the signal
 _MEETING = 5.0  # seconds a conductor that holds the incident gets to listen
 
 
@@ -130,10 +131,10 @@ def show(client: Client, *, plain: bool) -> int:
 
 
 def show_and_leave(client: Client, *, plain: bool, as_json: bool) -> int:
-    """Run a front end and say how the incident stands; 130 when the operator left with Ctrl-C."""
+    """Run a front end and say how the incident stands; 128 + its number when a signal ended it (Ctrl-C: 130)."""
     code = show(client, plain=plain)
     stands = leave(client, as_json=as_json)
-    return code if code == Exit.INTERRUPTED else stands
+    return code if code > SIGNALLED else stands
 
 
 def leave(client: Any, *, as_json: bool) -> int:

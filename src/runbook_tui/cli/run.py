@@ -70,7 +70,7 @@ def command(
     """
     from runbook_tui.cli import wiring
     from runbook_tui.cli.intake import prepare
-    from runbook_tui.cli.launch import leave, show, start_conductor
+    from runbook_tui.cli.launch import SIGNALLED, leave, show, start_conductor
     from runbook_tui.cli.playbook import own_folders
     from runbook_tui.playbook.loader import read_playbook
     from runbook_tui.playbook.shelf import find_playbook
@@ -105,7 +105,7 @@ def command(
     if headless:
         return _without_operator(client, told, as_json=as_json)
     code = show(client, plain=plain)
-    if code == Exit.INTERRUPTED:
+    if code > SIGNALLED:
         leave(client, as_json=as_json)
         return code
     prepared.offer_to_save(client)

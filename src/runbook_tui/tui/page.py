@@ -78,7 +78,7 @@ class PageScreen(Screen[None]):
         yield Block(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(Page).focus()
+        self.query(Page).focus()  # none is there when the program ends in the same moment
 
     def on_resize(self) -> None:
         app = cast("Host", self.app)

@@ -21,7 +21,7 @@ from textual.filter import LineFilter
 from runbook_tui.foundation.text import same_width
 
 _LAST_RESORT = 5.0  # seconds a screen without a terminal gets to end by itself
-
+_GLANCE = 1.0  # seconds between two looks whether there is still a terminal
 _PATIENCE = 0.2  # seconds a key may keep the next one waiting
 
 Result = TypeVar("Result")
@@ -57,6 +57,7 @@ class SafeApp(App[Result], inherit_bindings=False):
         self._filters.append(ControlFilter())
 
     def on_mount(self) -> None:
+        self.set_interval(_GLANCE, self._look_at_terminal)
         # Back from ctrl+z the terminal is empty, and nothing on the screen knows it.
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
         if threading.current_thread() is not threading.main_thread():
@@ -93,15 +94,35 @@ class SafeApp(App[Result], inherit_bindings=False):
     def _end_by_signal(self, number: signal.Signals) -> None:
         """End in order: by default Textual is killed on the spot and leaves the terminal in its own mode."""
         status = 128 + int(number)
-        if number == signal.SIGHUP:
-            # The terminal is gone: reading it would spin, writing to it fail.
-            driver: Any = self._driver
-            driver.exit_event.set()
-            driver.write = lambda data: None
-            self._last_resort = threading.Timer(_LAST_RESORT, os._exit, (status,))
-            self._last_resort.daemon = True
-            self._last_resort.start()
+        if self._terminal_is_gone():
+            self._let_go(status)
         self.exit(return_code=status)
+
+    def _look_at_terminal(self) -> None:
+        """A terminal can go without a signal: one that does not control this process."""
+        if self._last_resort is None and self._terminal_is_gone():
+            self._end_by_signal(signal.SIGHUP)
+
+    def _terminal_is_gone(self) -> bool:
+        fileno = getattr(self._driver, "fileno", None)
+        if not isinstance(fileno, int) or not getattr(self._driver, "input_tty", False):
+            return False
+        import termios
+
+        try:
+            termios.tcgetattr(fileno)
+        except termios.error:
+            return True
+        return False
+
+    def _let_go(self, status: int) -> None:
+        """Without a terminal: reading it would spin, writing to it fail."""
+        driver: Any = self._driver
+        driver.exit_event.set()
+        driver.write = lambda data: None
+        self._last_resort = threading.Timer(_LAST_RESORT, os._exit, (status,))
+        self._last_resort.daemon = True
+        self._last_resort.start()
 
     def action_leave(self) -> None:
         self.exit()

@@ -27,7 +27,7 @@ _COMMANDS = {
     "drill": "Rehearse a playbook against a simulated provider.",
     "resume": "Continue an open incident.",
     "init": "Make a workspace: inventory, own playbooks, keyring choice.",
-    "incident": "The journal: list, show, note, verify.",
+    "incident": "The journal: list, show, note, verify, purge.",
     "report": "Export an incident's report.",
     "scan": "Search a git repository's whole history for a leaked value.",
     "webhook": "Sign test webhooks.",

@@ -1,13 +1,16 @@
-"""`runbook incident`: the journals of this user: list, show, note, verify."""
+"""`runbook incident`: the journals of this user: list, show, note, verify, purge."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runbook_tui.cli import emit, json_option
+from runbook_tui.cli.incident_purge import purge
+from runbook_tui.cli.incident_verify import verify
 from runbook_tui.cli.record import JOURNAL, journal_path, open_record
 from runbook_tui.foundation.errors import Exit, RunbookError
 
@@ -15,9 +18,13 @@ if TYPE_CHECKING:
     from runbook_tui.foundation.places import Places
 
 
-@click.group(help="The journal: list incidents, show one, add a note, verify the record.")
+@click.group(help="The journal: list incidents, show one, add a note, verify the record, purge a secret.")
 def command() -> None:
-    """Reads journals; only `note` writes."""
+    """Reads journals; `note` and `purge` write."""
+
+
+command.add_command(verify)
+command.add_command(purge)
 
 
 @command.command("list", help="Every incident of this user, the newest last.")
@@ -87,66 +94,27 @@ def show(incident: str, as_json: bool) -> int:
     return Exit.GOOD
 
 
-@command.command(help="Check that the record is whole and unchanged. Exit 0: it is; 1: it is not.")
-@click.argument("incident")
-@click.option("--head", help="SEQ:HASH from a report: also check that the record still holds that event.")
-@json_option
-def verify(incident: str, head: str | None, as_json: bool) -> int:
-    """Chain, data, guards and end; calls without an outcome are named, they are no damage."""
-    from runbook_tui.cli.wiring import places
-    from runbook_tui.foundation.text import one_line
-    from runbook_tui.incident.state import fold
-    from runbook_tui.journal.store import Journal, JournalError
-
-    expected = _head(head)
-    journal = Journal.read(journal_path(places(), incident))
-    try:
-        problems, last, open_calls = journal.verify(expected), (0, ""), []
-        if not problems:
-            last = journal.head()
-            operations = fold(journal.events()).operations.values()
-            open_calls = [op.what for op in operations if op.status in ("sending", "unknown") and not op.cleared]
-    except (JournalError, KeyError, TypeError) as error:
-        problems, last, open_calls = [f"the events cannot be read: {error}"], (0, ""), []
-    finally:
-        journal.close()
-    if as_json:
-        shown = {"seq": last[0], "hash": last[1]} if not problems else None
-        emit({"incident": incident, "whole": not problems, "problems": problems, "head": shown,
-              "without_outcome": open_calls})  # fmt: skip
-    else:
-        for problem in problems:
-            click.echo(f"PROBLEM: {one_line(problem)}")
-        for what in open_calls:
-            click.echo(f"outcome unknown: {one_line(what)}")
-        if not problems:
-            click.echo(f"the record is whole: {last[0]} events, head {last[0]}:{last[1]}")
-            click.echo("note the head elsewhere: only a head kept outside shows a record rewritten as a whole")
-    return Exit.BAD if problems else Exit.GOOD
-
-
-def _head(text: str | None) -> tuple[int, str] | None:
-    import re
-
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,12}):([0-9a-f]{64})", text.strip())
-    if not match:
-        raise RunbookError("--head is not a head", "it looks like 42:9f3a… (number, colon, 64 hex digits)")
-    return int(match[1]), match[2]
-
-
 @command.command(help="Add a note to an incident, running or not. `-` as TEXT reads standard input.")
 @click.argument("incident")
-@click.argument("text")
+@click.argument("text", required=False)
 @click.option("--at", help="When it happened, if not now: 2026-11-21T22:04:00Z.")
+@click.option(
+    "--attach",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file as evidence: its name, size, SHA-256 and, up to 20,000 characters, its text.",
+)
+@click.option("--digest-only", is_flag=True, help="Record the attached file's digest and not its text.")
 @json_option
-def note(incident: str, text: str, at: str | None, as_json: bool) -> int:
+def note(incident: str, text: str | None, at: str | None, attach: Path | None, digest_only: bool, as_json: bool) -> int:
     """Through the running conductor when there is one, else straight into the journal."""
     from runbook_tui.cli.wiring import places
 
-    said = sys.stdin.read() if text == "-" else text
-    result = add_note(places(), incident, said, at)
+    if digest_only and attach is None:
+        raise click.UsageError("--digest-only goes with --attach")
+    if text is None and attach is None:
+        raise click.UsageError("say what happened, or --attach a file")
+    said = sys.stdin.read() if text == "-" else text or ""
+    result = add_note(places(), incident, said, at, attach, digest_only=digest_only)
     if as_json:
         emit(result)
     else:
@@ -154,36 +122,43 @@ def note(incident: str, text: str, at: str | None, as_json: bool) -> int:
     return Exit.GOOD
 
 
-def add_note(here: Places, incident: str, text: str, at: str | None) -> dict[str, Any]:
+def add_note(
+    here: Places, incident: str, text: str, at: str | None, attach: Path | None = None, *, digest_only: bool = False
+) -> dict[str, Any]:
     """Record a note; {"incident", "recorded", "through": "conductor" | "journal"}.
 
-    RunbookError when the text is blank or looks like it holds a secret, when `at` is no time, or when the journal is
-    being written by a process that cannot be reached.
+    RunbookError when the text is blank or looks like it holds a secret (so does an attached one), when `at` is no time,
+    or when the journal is being written by a process that cannot be reached.
     """
     import getpass
 
+    from runbook_tui.cli.attachment import read_attachment
+    from runbook_tui.cli.wiring import guard
     from runbook_tui.conductor.client import connect
-    from runbook_tui.foundation.clock import RealClock, iso, parse_instant
+    from runbook_tui.foundation.clock import RealClock
+    from runbook_tui.incident.notes import note_data
     from runbook_tui.journal.store import Journal
-    from runbook_tui.secrets.patterns import refuse_secret
 
     path = journal_path(here, incident)
-    said = text.strip()
+    known = guard()
+    attached = read_attachment(attach, known, digest_only=digest_only) if attach is not None else None
+    said = text.strip() or ("see the attached file" if attached else "")
     if not said:
         raise RunbookError("the note is empty", 'write: runbook incident note INCIDENT "what happened"')
-    refuse_secret(said, "the note")
-    happened = iso(parse_instant(at)) if at else ""
+    known.refuse(said, "the note")
+    known.refuse(at or "", "the time")
+    data = note_data(said, at or "", attached)
     client = connect(here, incident, getpass.getuser())
     if client is not None:
         try:
-            client.request("note", text=said, at=happened)
+            client.request("note", **data)
         finally:
             client.close()
         return {"incident": incident, "recorded": True, "through": "conductor"}
     # No conductor knows secrets here: the patterns above are the only guard, so nothing is left to redact.
     journal = Journal.open(path, RealClock(), lambda value: value)
     try:
-        journal.append("note", {"text": said, "at": happened}, getpass.getuser())
+        journal.append("note", data, getpass.getuser())
     finally:
         journal.close()
     return {"incident": incident, "recorded": True, "through": "journal"}

@@ -7,13 +7,11 @@ from typing import Any
 
 from runbook_tui.conductor.logbook import Logbook
 from runbook_tui.conductor.steps import Steps
-from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.lines import lines, open_lines
+from runbook_tui.incident.notes import note_data
 from runbook_tui.incident.plan import plan
 from runbook_tui.playbook.model import Playbook
-
-_OF_A_FILE = ("name", "sha256", "text", "left_out")
 
 
 class Word:
@@ -124,16 +122,6 @@ class Word:
     def note(self, by: str, text: str, at: str = "", attached: Mapping[str, Any] | None = None) -> dict[str, Any]:
         self._log.record("note", note_data(text, at, attached), by)
         return {}
-
-
-def note_data(text: str, at: str, attached: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A note as it is recorded; RunbookError when it says nothing, or `at` is no time."""
-    _need(text, "a text")
-    said: dict[str, Any] = {"text": text, "at": iso(parse_instant(at)) if at else ""}
-    if attached:
-        size = int(attached["size"])
-        said["attached"] = {"size": size, **{name: str(attached[name]) for name in _OF_A_FILE}}
-    return said
 
 
 def _need(text: str, what: str) -> None:

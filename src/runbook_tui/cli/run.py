@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_tui.cli import json_option
-from runbook_tui.foundation.errors import Exit, RunbookError
+from runbook_tui.foundation.errors import RunbookError
 
 if TYPE_CHECKING:
     from runbook_tui.conductor.protocol import Client

@@ -128,9 +128,8 @@ def test_a_power_cut_while_an_incident_is_created(disk: PowerDisk) -> None:
         acknowledged = cut_while_writing(disk, path, "begin", rng.uniform(0, 0.02))
         try:
             after_cut(path, acknowledged)
-        except JournalError as error:
+        except JournalError:
             assert acknowledged == 0
-            assert error.hint
 
 
 def test_the_cut_sees_a_loss(disk: PowerDisk) -> None:

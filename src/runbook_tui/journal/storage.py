@@ -230,6 +230,9 @@ def lock_writer(path: Path) -> int:
     return handle
 
 
+_HEAD_BYTES = len(f"{0:012d} {START}\n")
+
+
 class NotedHead:
     """The head beside the journal, rewritten in place after each event, so that a cut tail shows.
 
@@ -239,11 +242,14 @@ class NotedHead:
     def __init__(self, path: Path) -> None:
         self._file = _beside(path, ".head")
         self._handle = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+        os.ftruncate(self._handle, _HEAD_BYTES)  # a longer file would never be a head again
 
     def write(self, head: Head) -> None:
         # The event is recorded whatever happens here; a failed write only leaves an older head to compare with.
         with contextlib.suppress(OSError):
-            os.pwrite(self._handle, f"{head[0]:012d} {head[1]}\n".encode("ascii"), 0)
+            line = f"{head[0]:012d} {head[1]}\n".encode("ascii")
+            if os.pwrite(self._handle, line, 0) != len(line):
+                os.ftruncate(self._handle, 0)  # a part of it would belie the record
 
     def close(self) -> None:
         os.close(self._handle)

@@ -173,8 +173,8 @@ def _xml(body: bytes) -> tuple[Any, bool]:
     try:
         # As text, because in another encoding a document type would pass unseen; parsed text has no other encoding.
         text = body.decode("utf-8-sig")
-        # No document type, so no entities: nothing to expand, nothing to fetch.
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        # No document type, so no entities: nothing to expand, nothing to fetch. A NUL is UTF-16 in disguise.
+        if "<!DOCTYPE" in text or "<!ENTITY" in text or "\0" in text:
             return None, False
         found = _element(ElementTree.fromstring(text), 0)  # noqa: S314 - see above
     except (ElementTree.ParseError, RecursionError, ValueError):

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from runbook_tui.cli import wiring
+from runbook_tui.cli.launch import PATIENT
 from runbook_tui.cli.setup import Setup
 from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import RealClock, iso
@@ -30,6 +31,7 @@ class Prepared:
     secrets: list[Credential] = field(default_factory=list)
     passphrase: str = ""
     workspace: Workspace | None = None
+    wait: bool = False  # give the keyring the time of an unlock dialog
 
     def vault(self) -> Vault:
         """The vault that was chosen; a file vault's passphrase is not asked for again."""
@@ -37,7 +39,7 @@ class Prepared:
             from runbook_tui.secrets.file_vault import FileVault
 
             return FileVault(Places.default(), lambda new: Secret(self.passphrase))
-        return wiring.open_vault(self.setup.vault)
+        return wiring.open_vault(self.setup.vault, wait=PATIENT if self.wait else None)
 
     def offer_to_save(self, client: Any) -> None:
         """Offer to write what was answered back to the inventory: next time it is not asked."""
@@ -69,6 +71,7 @@ def prepare(
     finding: Path | None,
     ask: bool,
     dry_run: bool,
+    wait: bool = False,
 ) -> Prepared:
     """The set-up of a live incident. At most one question is asked: which credential leaked."""
     places = Places.default()
@@ -83,7 +86,7 @@ def prepare(
         inventory=workspace.file.read_text(encoding="utf-8") if workspace else "",
         folders=[str(workspace.root)] if workspace else [],
     )
-    prepared = Prepared(setup, workspace=workspace)
+    prepared = Prepared(setup, workspace=workspace, wait=wait)
     if finding is not None:
         _take_finding(book, setup, finding)
         inputs = setup.inputs
@@ -212,4 +215,26 @@ def ask_again(places: Places, incident: str, setup: Setup) -> list[Credential]:
             # As it was bound before: after a restart no secret goes to another address.
             binding = Binding(subject.provider, setup.origins.get(subject.name, {}), key_id, dict(subject.attributes))
             found.append(Credential(name, secret, binding))
-    return found
+    return found + _admins_again(setup)
+
+
+def _admins_again(setup: Setup) -> list[Credential]:
+    """Who signs administrative calls, asked for by value. What is left out stays to be done by hand."""
+    found: dict[str, Credential] = {}
+    for name, known in setup.signers.items():
+        what = f"{name}, which signs administrative calls (Enter alone: do those by hand)"
+        secret = wiring.ask_secret_or_none(what)
+        if secret is not None:
+            found[name] = Credential(name, secret, Binding.from_dict(known))
+    if setup.signers:
+        setup.admins = {slot: name for slot, name in setup.admins.items() if name in found}
+    return list(found.values())
+
+
+def leave_vault(setup: Setup, kind: str) -> None:
+    """Take another vault for an incident. Where each secret may go is taken along from the old vault's index."""
+    old = wiring.open_vault(setup.vault)
+    bound = {name: old.describe(name) for name in old.names()}
+    setup.origins.update({name: dict(one.origins) for name, one in bound.items()})
+    setup.signers = {name: bound[name].as_dict() for name in sorted({*setup.admins.values()} & {*bound})}
+    setup.vault = kind

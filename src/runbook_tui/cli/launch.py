@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runbook_tui.conductor.protocol import Client
     from runbook_tui.secrets.vault import Credential
 
-_DIALOG = 60.0  # seconds to wait for somebody to unlock the keyring
+PATIENT = 60.0  # seconds to wait for somebody to unlock the keyring
 SIGNALLED = 128  # an exit code above it names the signal
 _MEETING = 5.0  # seconds a conductor that holds the incident gets to listen
 
@@ -34,8 +34,12 @@ def start_conductor(
     passphrase: str = "",
     role: str = "drive",
     name: str = "",
+    wait: bool = False,
 ) -> SocketClient:
-    """Start the process for `setup` and connect to it; at a terminal, offers to wait for a keyring's dialog."""
+    """Start the process for `setup` and connect to it; at a terminal, offers to wait for a keyring's dialog.
+
+    `wait` gives each keyring call the time of a dialog from the start, and for as long as the conductor lives.
+    """
     from runbook_tui.conductor.client import connect
 
     request = {
@@ -46,12 +50,13 @@ def start_conductor(
             {"name": one.name, "value": one.secret.expose() if one.secret else "", "binding": one.binding.as_dict()}
             for one in secrets or ()
         ],
+        **({"wait": PATIENT} if wait else {}),
     }
     answer = _start(request)
-    if answer.get("reason") in ("prompt", "hanging") and interactive():
+    if answer.get("reason") in ("prompt", "hanging") and not wait and interactive():
         click.echo(answer["error"], err=True)
-        if click.confirm(f"wait up to {_DIALOG:.0f} s for it?", default=True, err=True):
-            answer = _start({**request, "wait": _DIALOG})
+        if click.confirm(f"wait up to {PATIENT:.0f} s for it?", default=True, err=True):
+            answer = _start({**request, "wait": PATIENT})
     client = None
     if answer.get("reason") == "held":
         client = _meet(setup.incident, name or terminal_name(), role)

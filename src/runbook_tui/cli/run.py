@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     type=click.Choice(["keyring", "session", "file"]),
     help="Where secrets are kept. Default: the OS keyring, or init's choice.",
 )
+@click.option("--wait", is_flag=True, help="Give the keyring's unlock dialog up to 60 seconds.")
 @click.option("--dry-run", is_flag=True, help="Show the steps and the requests; change nothing.")
 @click.option("--headless", is_flag=True, help="No operator: every question is answered by --answers.")
 @click.option(
@@ -56,6 +57,7 @@ def command(
     finding: Path | None,
     admin: str,
     vault_kind: str | None,
+    wait: bool,
     dry_run: bool,
     headless: bool,
     answers: Path | None,
@@ -96,12 +98,13 @@ def command(
         finding=finding,
         ask=not headless,
         dry_run=dry_run,
+        wait=wait,
     )
     if dry_run:
         from runbook_tui.cli.dry_run import show_plan
 
         return show_plan(book, prepared, as_json=as_json)
-    client = start_conductor(prepared.setup, book.source, prepared.secrets, passphrase=prepared.passphrase)
+    client = start_conductor(prepared.setup, book.source, prepared.secrets, passphrase=prepared.passphrase, wait=wait)
     if headless:
         return _without_operator(client, told, as_json=as_json)
     code = show(client, plain=plain)

@@ -37,6 +37,7 @@ class Setup:
     admins: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)  # of a scan finding
     origins: dict[str, dict[str, str]] = field(default_factory=dict)  # where a session vault's secrets may go, by name
+    signers: dict[str, dict[str, Any]] = field(default_factory=dict)  # bindings of admins a session vault is to hold
     drill: dict[str, Any] = field(default_factory=dict)  # scenario, seed
 
     def save(self, folder: Path) -> None:
@@ -51,7 +52,10 @@ class Setup:
             raise RunbookError(f"there is no incident {folder.name!r}", "`runbook incident list` shows them") from None
 
 
-_KINDS: dict[str, type] = {"folders": list, **dict.fromkeys(("inputs", "admins", "facts", "origins", "drill"), dict)}
+_KINDS: dict[str, type] = {
+    "folders": list,
+    **dict.fromkeys(("inputs", "admins", "facts", "origins", "signers", "drill"), dict),
+}
 
 
 def _checked(given: Any) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def _checked(given: Any) -> dict[str, Any]:
         raise TypeError
     for name, value in given.items():
         parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        inner = {"origins": dict, "drill": object}.get(name, str)
+        inner = {"origins": dict, "signers": dict, "drill": object}.get(name, str)
         if not isinstance(value, _KINDS.get(name, str)) or not all(isinstance(part, inner) for part in parts):
             raise TypeError(name)
     return given

@@ -98,25 +98,34 @@ def ask_secret(what: str, *, twice: bool = False, instead: str = "") -> Secret:
 
     `instead` is the other way to give it, for the hint: "send the value on standard input with --value-stdin".
     """
+    from runbook_tui.secrets.secret import Secret
+
+    first = Secret(_typed(f"{what} (not shown): ", what, instead))
+    if twice and Secret(_typed("once more: ", what, instead)) != first:
+        raise RunbookError("the two entries differ", "nothing was stored: try again", exit_code=Exit.USAGE)
+    return first
+
+
+def ask_secret_or_none(what: str) -> Secret | None:
+    """As `ask_secret`; None when Enter alone is pressed."""
+    from runbook_tui.secrets.secret import Secret
+
+    typed = _typed(f"{what} (not shown): ", what, "")
+    return Secret(typed) if typed else None
+
+
+def _typed(prompt: str, what: str, instead: str) -> str:
     import getpass
     import warnings
 
-    from runbook_tui.secrets.secret import Secret
-
-    def ask(prompt: str) -> str:
-        try:
-            with warnings.catch_warnings():
-                # getpass would go on with echo when it cannot switch it off.
-                warnings.simplefilter("error", getpass.GetPassWarning)
-                return getpass.getpass(prompt).strip("\r\n")
-        except (getpass.GetPassWarning, EOFError, OSError):
-            hint = "run it in a terminal" + (f", or {instead}" if instead else "")
-            raise RunbookError(f"there is no terminal to ask for the {what} without echo", hint) from None
-
-    first = Secret(ask(f"{what} (not shown): "))
-    if twice and Secret(ask("once more: ")) != first:
-        raise RunbookError("the two entries differ", "nothing was stored: try again", exit_code=Exit.USAGE)
-    return first
+    try:
+        with warnings.catch_warnings():
+            # getpass would go on with echo when it cannot switch it off.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(prompt).strip("\r\n")
+    except (getpass.GetPassWarning, EOFError, OSError):
+        hint = "run it in a terminal" + (f", or {instead}" if instead else "")
+        raise RunbookError(f"there is no terminal to ask for the {what} without echo", hint) from None
 
 
 def catalogue() -> Catalogue:

@@ -18,7 +18,7 @@ from runbook_tui.incident.state import IncidentState, Subject
 from runbook_tui.playbook.model import CHANGES
 from runbook_tui.providers.engine import CallOutcome
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.secrets.vault import Binding, Credential
+from runbook_tui.secrets.vault import Binding, Credential, VaultError
 
 Reply = Any
 # A rate-limit wait up to this many seconds is waited out; a longer one lets other steps go on.
@@ -194,7 +194,7 @@ class Performer:
                 return {**none, "wait": wait, "reason": reason}
             verdict = kit.engine.verify(subjects, operation=operation)
         except RunbookError as error:
-            return {**none, "reason": error.message}
+            return {**none, "reason": said(error)}
         shown = {"state": verdict.state, "proof": verdict.proof, "reason": verdict.reason, "evidence": verdict.evidence}
         return {**none, **shown}
 
@@ -224,7 +224,7 @@ class Performer:
             admin = self._kit.admin(subject.slot, subject.provider)
             return consumers.watch(self._kit, consumer, new, admin, effect.since)
         except RunbookError as error:
-            return {"stage": "stored", "proof": "none", "reason": error.message, "evidence": {}}
+            return {"stage": "stored", "proof": "none", "reason": said(error), "evidence": {}}
 
     # -- searching, testing, writing
 
@@ -238,7 +238,7 @@ class Performer:
         try:
             return run_child(values, [Path(one) for one in effect.repositories], self._progress, self.stopped.is_set)
         except RunbookError as error:
-            return {"error": error.message}
+            return {"error": said(error)}
 
     def _deliver(self, effect: do.Deliver) -> Reply:
         from runbook_tui.webhooks.deliver import origin, patience, three_answers
@@ -282,4 +282,12 @@ def _failed(error: RunbookError, sent: bool) -> dict[str, Any]:
     """A refusal on our side: provably nothing was sent, or nobody knows."""
     result = "unknown" if sent else "not_sent"
     nothing: dict[str, Any] = {"status": None, "outputs": {}, "evidence": {}, "new": None, "stage": "failed"}
-    return {**nothing, "result": result, "reason": error.message}
+    return {**nothing, "result": result, "reason": said(error)}
+
+
+def said(error: RunbookError) -> str:
+    """What a step says of an error; of a keyring's also the way on that there is in a running incident."""
+    if isinstance(error, VaultError) and error.reason and error.reason != "too_large":
+        again = "run the step again when it is back, or `runbook resume --vault session` and type the secrets in"
+        return f"{error.message}: {again}"
+    return error.message

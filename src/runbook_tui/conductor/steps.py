@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.conductor.logbook import Logbook
 from runbook_tui.conductor.manual import manual_path
-from runbook_tui.conductor.performer import Performer
+from runbook_tui.conductor.performer import Performer, said
 from runbook_tui.foundation.clock import parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident import effects as do
@@ -163,7 +163,7 @@ class Steps:
             # The logbook has raised the alarm. Below its reserve of space the journal still takes the step's end.
             self._fail(step, f"no journal, no action: {error.message}")
         except RunbookError as error:
-            self._fail(step, error.message)
+            self._fail(step, said(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours ends the step, not the incident
             frame = traceback.extract_tb(error.__traceback__)[-1]
             self._fail(

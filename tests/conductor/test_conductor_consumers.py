@@ -122,9 +122,8 @@ def test_any_text_can_be_changed(text: str, value: str) -> None:
     """Promise: no file makes the program fail; setting the same value again changes nothing more."""
     try:
         once = set_variable(text, "TOKEN", value)
-    except RunbookError as error:
-        assert "never closed" in str(error)
-        assert "'" in text or '"' in text
+    except RunbookError:
+        assert set(text) & set("'\"\\")  # a quote that is never closed, or a last line that goes on
         return
     assert set_variable(once, "TOKEN", value) == once
 

@@ -49,6 +49,8 @@ def one(data: bytes) -> None:
         return
     if "«" in value or "known" in value or value != value.strip() or any(ord(char) < 32 for char in value):
         return  # the mark itself, or a value of several lines, whose lines are tested elsewhere
+    if write is FORMS[-1] and "\\" in value:
+        return  # a run of backslashes counts as one character of a prefix: escaping may have doubled it
     form = write(value)
     text = f"{before}\n{form}\n{after}"
     out = redactor.text(text)

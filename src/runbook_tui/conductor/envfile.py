@@ -22,7 +22,7 @@ def set_variable(text: str, variable: str, value: str) -> str:
 
     Other lines, comments, `export`, the kind of quotes and the ends of lines stay as they are. `value` has one line.
     RunbookError when the result would not read back as that: a quote somewhere before is never closed, and would be
-    closed by the ones of the new value.
+    closed by the ones of the new value; or the new line would belong to the one before.
     """
     changed = _set(text, variable, value)
     kept = [text[start:end] for name, start, end in _values(text) if name != variable]
@@ -30,7 +30,8 @@ def set_variable(text: str, variable: str, value: str) -> str:
     ours = [one for name, one in read if name == variable]
     forms = {_quoted(value, before) for before in ("", "'", '"')}
     if [one for name, one in read if name != variable] != kept or not ours or not forms.issuperset(ours):
-        raise RunbookError("a quote in the file is never closed", "close it, or set the variable by hand")
+        message = "a quote in the file is never closed, or its last line goes on after a backslash"
+        raise RunbookError(message, "mend it, or set the variable by hand")
     return changed
 
 

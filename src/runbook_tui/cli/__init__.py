@@ -165,8 +165,15 @@ def _leave(message: str, code: Exit) -> NoReturn:
 
 
 def _safe(text: str) -> str:
+    """For the screen. A message that repeats an argument may repeat a secret that was pasted in the wrong place."""
     from runbook_tui.foundation.text import plain
+    from runbook_tui.secrets.patterns import Guard
 
+    shown, at = "", 0
+    for hit in Guard().hits(text):
+        if hit.end > at:
+            shown, at = f"{shown}{text[at : hit.start]}«{hit.what}»", hit.end
+    text = shown + text[at:]
     return plain(text, 20_000, keep_newlines=True)
 
 

@@ -1,4 +1,4 @@
-"""Incidents for the simulator: a playbook, and what is recorded when it is opened. Small ones, so that many can be run."""
+"""Incidents for the simulator: a playbook, and what is recorded when it is opened. Most are small: many can be run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from runbook_tui.foundation.places import shipped
 from runbook_tui.foundation.strict_yaml import load
 from runbook_tui.playbook.loader import _build, read_playbook
-from runbook_tui.playbook.model import Playbook
+from runbook_tui.playbook.model import Playbook, to_data
 
 _REVOKE = "call: {operation: revoke, on: $leaked}\n    confirm: typed"
 _DEAD = "verify: {credential: $leaked.old, is: dead, within: 60s%s}"
@@ -82,25 +82,27 @@ SLOTS = ("member/p/a", "member/p/b")
 
 @dataclass(frozen=True)
 class Plot:
-    """What a seed plays: the playbook, its opening events and its share of the seeds (parts of all of them)."""
+    """What a seed plays: the playbook, its opening events, its share of the seeds, what terminals are told of it."""
 
     name: str
     book: Playbook
     opening: tuple[tuple[str, Mapping[str, Any]], ...]
     share: int
+    data: dict[str, Any]
     waits_for_roll_out: bool = False  # the old one may only go when the new one was given out
 
 
+# Whole shipped playbooks take ten times as long: one seed in 140.
 _SHARES = {
-    "revoke": 30,
-    "create": 16,
-    "blind": 8,
-    "pause": 6,
-    "switch": 8,
-    "batch": 8,
-    "rotate": 6,
-    "prove": 5,
-    "orders": 4,
+    "revoke": 90,
+    "create": 48,
+    "blind": 24,
+    "pause": 18,
+    "switch": 24,
+    "batch": 24,
+    "rotate": 20,
+    "prove": 16,
+    "orders": 14,
     "api-key-leaked": 1,
     "member-offboarded": 1,
 }
@@ -145,4 +147,4 @@ def _plot(name: str, book: Playbook, *, people: bool, consumers: bool) -> Plot:
             one = {"id": "c0", "kind": "secret-manager", "title": "c0", "credential": "leaked", "where": "w"}
             events.append(("consumer", {**one, "proof": "vendor-last-used"}))
     gated = name in ("rotate", "orders", "api-key-leaked")
-    return Plot(name, book, tuple(events), _SHARES[name], gated)
+    return Plot(name, book, tuple(events), _SHARES[name], to_data(book), gated)

@@ -120,6 +120,7 @@ class World:
             self.workers, self.context, self._depth = [], [], 0
             try:
                 self.conductor = Conductor(self.plot.book, self.journal, self.kit, "op", start=self._start)  # type: ignore[arg-type]
+                self.conductor.book_data = self.plot.data  # made once
                 self.lock = SimLock(self.meanwhile)
                 self.conductor._log.lock = self.lock  # type: ignore[assignment]
                 self.terminals = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from runbook_tui import __version__
@@ -62,6 +63,11 @@ class Conductor:
             "shutdown": self._shutdown,
         }
 
+    @cached_property
+    def book_data(self) -> dict[str, Any]:
+        """The playbook as a terminal is told it."""
+        return to_data(self.book)
+
     @property
     def state(self) -> IncidentState:
         """The incident as it is now."""
@@ -85,7 +91,7 @@ class Conductor:
                 "last": self.state.seq,
                 "driving": terminal.driving,
                 "vault": self.kit.vault.kind,
-                "playbook": to_data(self.book),
+                "playbook": self.book_data,
                 "folder": str(self.kit.folder),
                 "clock": iso(self.kit.clock.now()),
             }

@@ -8,6 +8,7 @@ import json
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,14 @@ from runbook_tui.playbook.model import from_data
 if TYPE_CHECKING:
     from runbook_tui.conductor.core import Conductor
 
+_CALLS = 3  # that are hung up on before nobody is called any more
 _PATIENCE = 90.0  # seconds a reply may take: a keyring dialog stands in between
+
+
+class ConductorLostError(RunbookError):
+    """The conductor ended, or hung up, before it answered."""
+
+    exit_code = Exit.INCOMPLETE
 
 
 class _Base:
@@ -136,12 +144,14 @@ class SocketClient(_Base):
             reply = answer.get(timeout=_PATIENCE)
         except OSError:
             hint = "the incident is safe on disk: `runbook resume` starts a new one"
-            raise RunbookError("the conductor is gone", hint, exit_code=Exit.INCOMPLETE) from None
+            raise ConductorLostError("the conductor is gone", hint) from None
         except queue.Empty:
             hint = f"the incident is safe on disk: look at process {self.process}, end it, then `runbook resume`"
             raise RunbookError("the conductor does not answer", hint, exit_code=Exit.INCOMPLETE) from None
         finally:
             self._replies.pop(number, None)
+        if "lost" in reply:
+            raise ConductorLostError(reply["lost"], "`runbook resume` starts a new one")
         if "error" in reply:
             error = reply["error"]
             raise RunbookError(error["message"], error.get("hint", ""), exit_code=Exit(error.get("exit_code", 2)))
@@ -158,7 +168,7 @@ class SocketClient(_Base):
             reason = f"the conductor was lost: {type(error).__name__}"
         self.close()  # whoever asks now hears at once that nobody is there
         for answer in list(self._replies.values()):
-            answer.put({"error": {"message": reason, "hint": "`runbook resume` starts a new one", "exit_code": 3}})
+            answer.put({"lost": reason})
         self._take({"lost": reason})
 
     def _sort(self, message: dict[str, Any]) -> None:
@@ -182,5 +192,14 @@ class SocketClient(_Base):
 
 def connect(places: Places, incident: str, name: str = "", role: str = "watch") -> SocketClient | None:
     """The conductor of that incident, or None when none is alive. RunbookError when it is not to be trusted."""
-    connection = reach(places.incident(incident))
-    return None if connection is None else SocketClient(connection, name, role)
+    folder = places.incident(incident)
+    for _ in range(_CALLS):
+        connection = reach(folder)
+        if connection is None:
+            return None
+        try:
+            return SocketClient(connection, name, role)
+        except ConductorLostError:
+            time.sleep(0.2)  # it was ending: look again
+    hint = "it takes no more terminals, or is ending: try again in a minute"
+    raise ConductorLostError(f"the conductor of {incident} hangs up", hint)

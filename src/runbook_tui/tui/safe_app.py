@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.filter import LineFilter
+from textual.widgets import Input
 
+from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.text import same_width
 
 _LAST_RESORT = 5.0  # seconds a screen without a terminal gets to end by itself
@@ -28,15 +31,27 @@ Result = TypeVar("Result")
 
 
 class ControlFilter(LineFilter):
-    """Takes control, direction and zero-width characters out of every line, wherever it was drawn from.
+    """Takes control, direction and zero-width characters, links and click actions out of every line drawn.
 
-    Text is made safe when it is put into words; this is the second door, in front of the terminal.
+    Text is made safe when it is put into words; this is the second door, in front of the terminal and the mouse. No
+    widget of ours has links or click actions: those that are there came as markup in somebody else's text.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if all(segment.text.isprintable() for segment in segments):
+        if all(segment.text.isprintable() and not _clickable(segment.style) for segment in segments):
             return segments
-        return [Segment(same_width(text), style, control) for text, style, control in segments]
+        return [Segment(same_width(text), _inert(style), control) for text, style, control in segments]
+
+
+def _clickable(style: Style | None) -> bool:
+    return style is not None and (style.link is not None or any(name.startswith("@") for name in style.meta))
+
+
+def _inert(style: Style | None) -> Style | None:
+    if style is None or not _clickable(style):
+        return style
+    kept = {name: value for name, value in style.meta.items() if not name.startswith("@")}
+    return style.clear_meta_and_links() + Style.from_meta(kept)
 
 
 class SafeApp(App[Result], inherit_bindings=False):
@@ -126,6 +141,17 @@ class SafeApp(App[Result], inherit_bindings=False):
 
     def action_leave(self) -> None:
         self.exit()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Keep it for a paste in this program: a terminal's clipboard passes it through every multiplexer and log."""
+        self._clipboard = text
+
+    def export_screenshot(self, **options: Any) -> str:
+        """Every way to a picture comes here; RunbookError while a field holds a secret."""
+        for screen in self.screen_stack:
+            if any(field.password and field.value for field in screen.query(Input)):
+                raise RunbookError("no picture while a secret stands in a field", "finish the question first")
+        return super().export_screenshot(**options)
 
     def _fatal_error(self) -> None:
         """Say what failed and where, never with what values."""

@@ -42,14 +42,15 @@ class Table(Generic[V]):
 
     def change(self, key: str, **fields: Any) -> None:
         """Write fields of the dataclass under `key`, which must be there."""
-        values = self._writable()
-        if key not in self._own:
-            values[key] = replace(values[key], **fields)  # type: ignore[type-var]
-            self._own.add(key)
+        if key in self._own:
+            value = self.now[key]
+            for name, new in fields.items():
+                _set(value, name, new)
+            self.touched = True
             return
-        value = values[key]
-        for name, new in fields.items():
-            _set(value, name, new)
+        values = self._writable()
+        values[key] = replace(values[key], **fields)  # type: ignore[type-var]
+        self._own.add(key)
 
     def _writable(self) -> dict[str, V]:
         self.touched = True

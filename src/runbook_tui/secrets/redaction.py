@@ -8,6 +8,7 @@ over several strings.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ class Redactor:
         self._secrets: list[tuple[Secret, str]] = []
         self._forms: list[tuple[Form, str]] = []
         self._patterns: list[Any] | None = None
+        self._shortest = sys.maxsize  # characters of the shortest anchor: a shorter text holds none
 
     def add(self, secret: Secret, label: str) -> None:
         """Redact `secret` from now on, as `«label»`.
@@ -44,11 +46,15 @@ class Redactor:
         if any(known == secret for known, _ in self._secrets):
             return
         self._secrets.append((secret, label))
-        self._forms += [(form, label) for form in forms_of(value)]
+        forms = forms_of(value)
+        self._forms += [(form, label) for form in forms]
+        self._shortest = min(self._shortest, *(form.anchor for form in forms))  # a unit is a character or more
         self._patterns = None
 
     def text(self, text: str) -> str:
         """`text` with every known secret replaced."""
+        if len(text) < self._shortest:  # most of a record: names, states, numbers
+            return text
         found = self._find(text)
         if not found:
             return text

@@ -108,7 +108,7 @@ def _raise(setup: Setup, playbook: str, request: dict[str, Any], clock: Clock) -
     path = folder / "journal.db"
     make = Journal.create if new else Journal.open
     journal = make(path, clock, kit.redactor.data)
-    source = playbook or str(journal.events()[0].data["playbook"]["source"])
+    source = playbook or str(journal.events(limit=1)[0].data["playbook"]["source"])
     conductor = Conductor(
         from_source(source, f"{setup.incident}/playbook"), journal, kit, setup.commander or user_name()
     )

@@ -63,10 +63,15 @@ def _exit(found: dict[str, Any]) -> int:
 def _look(path: Path, expected: tuple[int, str] | None) -> dict[str, Any]:
     from runbook_tui.incident.purge import purges
     from runbook_tui.incident.state import fold
+    from runbook_tui.journal.storage import JournalDamagedError
     from runbook_tui.journal.store import Journal, JournalError
 
     running = _runs(path.parent)  # before the record is read: what began since then is no surprise
-    journal = Journal.read(path)
+    try:
+        journal = Journal.read(path)
+    except JournalDamagedError as error:
+        nothing: dict[str, Any] = {"open": [], "without_outcome": [], "purged": [], "purge_unfinished": False}
+        return {"whole": False, "problems": [error.message], "head": None, "running": running, **nothing}
     last: tuple[int, str] = (0, "")
     events: list[Event] = []
     operations: list[Operation] = []

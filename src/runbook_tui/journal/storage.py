@@ -50,6 +50,10 @@ class JournalError(RunbookError):
     exit_code = Exit.INCOMPLETE
 
 
+class JournalDamagedError(JournalError):
+    """What lies there is not, or no longer, a record that can be read."""
+
+
 class JournalHeldError(JournalError):
     """Another process writes this journal."""
 
@@ -147,7 +151,8 @@ def check_format(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
-        raise JournalError(f"{path} is not a journal", "point at an incident's own folder")
+        hint = "restore a copy; one that was cut off while it was made holds nothing, and its folder can be removed"
+        raise JournalDamagedError(f"{path} is not a journal", hint)
     if version != FORMAT:
         raise JournalError(f"{path} has format {version}, this program reads {FORMAT}", "use the version that wrote it")
 
@@ -170,15 +175,17 @@ def failure(what: str, error: Exception) -> JournalError:
     """The error with the hint that fits its cause."""
     name = _name(error)
     text = str(error).lower()
+    meanwhile = "act by hand meanwhile (`runbook playbook show` lists the steps), record it with `incident note --at`"
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, (ValueError, TypeError)):
+        hint = "the file is damaged: `runbook incident verify` names what is wrong; restore a copy"
+        return JournalDamagedError(f"{what}: {error}", hint)
     if _full(error):
         hint = "the disk is full: free some space, then `runbook resume`"
     elif name.startswith("SQLITE_READONLY") or "readonly" in text or getattr(error, "errno", None) in (13, 30):
         hint = "the folder is read-only or not yours: check the mount and its owner"
-    elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, (ValueError, TypeError)):
-        hint = "the file is damaged: `runbook incident verify` names what is wrong; restore a copy"
     else:
-        hint = "check the disk, then `runbook resume`; act by hand meanwhile and record it with `incident note --at`"
-    return JournalError(f"{what}: {error}", hint)
+        hint = "check the disk, then `runbook resume`"
+    return JournalError(f"{what}: {error}", f"{hint}; {meanwhile}")
 
 
 # --- ballast, lock, noted head -----------------------------------------------------------------------------------

@@ -63,7 +63,12 @@ class Row(NamedTuple):
         return self._replace(hash=self.computed_hash())
 
     def event(self) -> Event:
-        data = json.loads(self.data or "{}")
+        try:
+            data = json.loads(self.data or "{}")
+        except RecursionError:
+            raise ValueError(f"the data of event {self.seq} is nested too deeply") from None
+        if not isinstance(data, dict):
+            raise ValueError(f"the data of event {self.seq} is no mapping")
         return Event(self.seq, self.ts, self.mono_ns, self.boot_id, self.actor, self.kind, data)
 
 
@@ -116,5 +121,5 @@ def _fits_row(row: Row) -> bool:
 def _fits(salt: str, data: str, expected: str) -> bool:
     try:
         return digest(salt, data) == expected
-    except ValueError:  # no hex, or no ASCII: not what was written
+    except (ValueError, TypeError, AttributeError):  # no hex, no ASCII, or no text at all: not what was written
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,7 @@ def test_an_incident_is_not_opened_with_a_secret(stand: Stand, where: str) -> No
 def test_what_the_inventory_says_passes_the_guard(stand: Stand) -> None:
     """Promise: a secret in the inventory (a consumer's title) is refused before the incident has a record."""
     known = stand.kit.inventory.consumers["web"]
-    stand.kit.inventory.consumers["web"] = type(known)(
-        "web", "env-file", f"web {SECRET}", "", "/x", "T", used=known.used
-    )
+    stand.kit.inventory.consumers["web"] = replace(known, title=f"web {SECRET}")
     with pytest.raises(RunbookError, match=REFUSED):
         stand.open(consumers="web")
     assert stand.kinds() == []
@@ -127,8 +126,8 @@ def test_a_known_secret_is_replaced_in_whatever_form(stand: Stand, tmp_path: Pat
 
 
 def test_a_purge_through_the_conductor(stand: Stand, tmp_path: Path) -> None:
-    """Promise: the driver purges what matches: it is gone from the journal, from the conductor, from every terminal that
-    watches and from what later ones are told; the run goes on, and who writes the secret again writes a label."""
+    """Promise: the driver purges what matches: it is gone from the journal, the conductor, every terminal that watches
+    and what later ones are told; the run goes on, and who writes the secret again writes a label."""
     driver, watcher = stand.open(consumers="web").client("one"), stand.client("two", "watch")
     for step in ("declare", "capture", "decide"):
         assert stand.run(driver, step) == "done", step

@@ -98,7 +98,7 @@ def test_the_guards_stand_after_a_purge(tmp_path: Path) -> None:
 
 def test_data_that_is_gone_without_a_purge_is_damage(tmp_path: Path) -> None:
     """Promise: only a later `purged` event excuses missing data; one that lies about another event is told too."""
-    path, held = make(tmp_path)
+    path, _ = make(tmp_path)
     journal = opened(path)
     journal.append("purged", {"events": entries([3]), "reason": "a lie"}, "mallory")
     journal.append("purged", {"events": [{"seq": 60, "data": {}}], "reason": "about the future"}, "mallory")
@@ -116,7 +116,7 @@ def test_data_that_is_gone_without_a_purge_is_damage(tmp_path: Path) -> None:
 
 def test_a_purge_can_be_purged(tmp_path: Path) -> None:
     """Promise: when what stands for the data still holds something, the event that says so is purged in its turn."""
-    path, held = make(tmp_path)
+    path, _ = make(tmp_path)
     journal = opened(path)
     first, _ = journal.purge([{"seq": 5, "data": {"text": f"half of {CANARY}", "at": ""}}], "r", "kim")
     journal.purge(entries([6, 7, 23]), "r", "kim")
@@ -149,7 +149,7 @@ def test_what_cannot_be_purged_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_reader_in_the_way_is_told_and_the_next_writer_sees_to_it(tmp_path: Path) -> None:
-    """Promise: while somebody reads, the purge stands and says that bytes may be left; the next opening removes them."""
+    """Promise: while somebody reads, the purge stands and says that bytes may be left; the next writer removes them."""
     path, held = make(tmp_path)
     journal = opened(path)
     connection = journal._live()
@@ -171,7 +171,7 @@ def test_a_reader_in_the_way_is_told_and_the_next_writer_sees_to_it(tmp_path: Pa
 
 
 def crash_check(path: Path, held: list[int], head: tuple[int, str]) -> bool:
-    """After a crash: all or nothing, on a chain that verifies; the next writer leaves no byte. Whether it was purged."""
+    """Whether it was purged: all or nothing, on a chain that verifies; the next writer leaves no byte."""
     reader = Journal.read(path)
     assert reader.verify(head) == []
     texts = [reader.events()[seq - 1].data["text"] for seq in held]

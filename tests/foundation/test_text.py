@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,3 +69,10 @@ def test_errors_show_their_hint() -> None:
     problems = InputProblems([Problem("f", 1, 2, "m", "h"), Problem("f", 3, 4, "n", level="warning")])
     assert str(problems) == "f:1:2: error: m\n  hint: h\nf:3:4: warning: n"
     assert problems.exit_code == Exit.USAGE
+
+
+def test_nothing_unsafe_is_printable() -> None:
+    """Promise: the short cut for printable text lets through no character that would have been replaced."""
+    for code in range(sys.maxunicode + 1):
+        if chr(code).isprintable():
+            assert plain(f"{chr(code)}\0", 9) == f"{chr(code)}<U+0000>"

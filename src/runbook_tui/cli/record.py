@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,16 @@ JOURNAL = "journal.db"
 
 @dataclass(frozen=True)
 class Record:
-    """One incident as its journal tells it. `book` is None when the playbook in it cannot be read."""
+    """One incident as its journal tells it."""
 
     events: list[Event]
     state: IncidentState
-    book: Playbook | None
     head: tuple[int, str]
+
+    @cached_property
+    def book(self) -> Playbook | None:
+        """The playbook the incident was opened with; None when it cannot be read. Only who asks for it waits for it."""
+        return _playbook(self.events)
 
 
 def journal_path(here: Places, incident: str) -> Path:
@@ -38,7 +43,7 @@ def journal_path(here: Places, incident: str) -> Path:
 
 
 def open_record(here: Places, incident: str) -> Record:
-    """Read an incident's journal and the playbook it was opened with."""
+    """Read an incident's journal."""
     from runbook_tui.incident.state import fold
     from runbook_tui.journal.store import Journal
 
@@ -53,7 +58,7 @@ def open_record(here: Places, incident: str) -> Record:
     except (KeyError, TypeError) as error:
         hint = "the journal was written by another version, or changed: `runbook incident verify`"
         raise RunbookError(f"the events of {incident} cannot be read: {error}", hint) from None
-    return Record(events, state, _playbook(events), head)
+    return Record(events, state, head)
 
 
 def _playbook(events: list[Event]) -> Playbook | None:

@@ -13,8 +13,11 @@ def plain(text: str, limit: int = 2000, *, keep_newlines: bool = False) -> str:
 
     Tabs become a space; newlines stay only when asked for.
     """
+    kept = text[: limit + 1]
+    if kept.isprintable():  # nothing of the categories above, of the unassigned, or of the separators but the space
+        return kept[:limit] + "…" if len(text) > limit else kept
     out: list[str] = []
-    for char in text[: limit + 1]:
+    for char in kept:
         if char == "\t":
             out.append(" ")
         elif char == "\n" and keep_newlines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
 import signal
 import sqlite3
@@ -17,6 +17,7 @@ import pytest
 
 from runbook_tui.foundation.clock import FakeClock, RealClock
 from runbook_tui.journal.store import Journal, JournalError
+from servers.disks import small
 
 
 def same(value: Any) -> Any:
@@ -181,7 +182,7 @@ def fill(journal: Journal) -> int:
 LIMITED = """
 import resource, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], sys.argv[2] + "/.."]
 from runbook_tui.foundation.clock import RealClock
 from runbook_tui.journal.store import Journal
 from test_journal_faults import fill
@@ -207,20 +208,8 @@ def test_a_write_that_fails_is_not_recorded(path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """A function that mounts a small disk of its own; only root can."""
-    point = tmp_path / "disk"
-    point.mkdir()
-
-    def mount(size: str) -> Path:
-        done = os.geteuid() == 0 and sys.platform == "linux" and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(point)], capture_output=True
-        ).returncode  # fmt: skip
-        if not done:
-            pytest.skip("mounting a small disk needs root on Linux")
-        return point
-
-    yield mount
-    # Lazily: a test that failed may still hold a file open there.
-    subprocess.run(["umount", "-l", str(point)], capture_output=True)
+    with contextlib.ExitStack() as stack:
+        yield lambda size: stack.enter_context(small(tmp_path / "disk", size))
 
 
 def test_full_disk(small_disk: Callable[[str], Path]) -> None:

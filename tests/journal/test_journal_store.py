@@ -138,7 +138,7 @@ def test_reopening_goes_on_with_the_chain(journal: Journal, path: Path, clock: F
 
 def test_one_writer(journal: Journal, path: Path, clock: FakeClock) -> None:
     """Promise: a second writer is refused until the first has closed; readers are not."""
-    with pytest.raises(JournalError, match="another process writes"):
+    with pytest.raises(JournalError, match="writes this incident"):
         Journal.open(path, clock, same)
     reader = Journal.read(path)
     with pytest.raises(JournalError, match="reading only"):

@@ -13,6 +13,7 @@ from acme_vendor import Acme, secret
 from journey_kit import RUNBOOK, Hands, Machine, PlainOperator, kinds, until
 
 from runbook_tui.foundation.errors import RunbookError
+from servers.disks import small
 from servers.terminal import Terminal
 
 pytestmark = pytest.mark.network
@@ -99,13 +100,8 @@ def test_with_the_vendor_down(machine: Make, terminal: OpenTerminal, acme: Acme,
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 16 MB: the journal keeps a reserve of 8."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16M", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("needs root and the right to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small(tmp_path / "disk", "16m") as folder:
+        yield folder
 
 
 def _fill(folder: Path) -> Path:

@@ -37,11 +37,12 @@ def command() -> int:
         setup = Setup(**request["setup"])
     except (ValueError, TypeError, KeyError):
         raise RunbookError("this process is started by `runbook run`, `drill` and `resume`", "use those") from None
-    from runbook_tui.conductor.server import Server, socket_path
+    from runbook_tui.conductor.address import check_place
+    from runbook_tui.conductor.server import Server
     from runbook_tui.journal.storage import JournalHeldError
 
     try:
-        socket_path(Places.default().incident(setup.incident))  # before anything is opened that nobody could reach
+        check_place(Places.default().incident(setup.incident))  # before anything is opened that nobody could reach
         conductor, world = raise_conductor(setup, request.get("playbook", ""), request, RealClock())
         rebuildable = world is not None or conductor.kit.vault.durable
         server = Server(conductor, conductor.kit.folder, rebuildable=rebuildable)

@@ -20,15 +20,21 @@ _LONGEST_PATH = 100
 _CONNECT = 10.0  # seconds; a stopped process lets callers wait
 
 
+def check_place(folder: Path) -> None:
+    """RunbookError when the incident in `folder`, there or not, could have no socket. Looked at before it is opened."""
+    path = socket_path(folder)
+    if path.parent != folder:
+        _make_private(path.parent)
+
+
 def claim(folder: Path) -> tuple[socket.socket, Path]:
     """A listening socket for the incident in `folder`, and its path, which is noted there.
 
     What a dead conductor left is replaced: the journal's lock says that none is alive. RunbookError when something
     else is in the way.
     """
+    check_place(folder)
     path = socket_path(folder)
-    if path.parent != folder:
-        _make_private(path.parent)
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # bind() would leave the socket open to others for a moment under a loose umask.

@@ -138,7 +138,7 @@ class SocketClient(_Base):
         number = next(self._ids)
         answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._replies[number] = answer
-        message = json.dumps({"id": number, "method": method, "params": params}, ensure_ascii=False)
+        message = json.dumps({"id": number, "method": method, "params": params})  # ASCII: half a surrogate pair too
         try:
             self._socket.sendall(message.encode() + b"\n")
             reply = answer.get(timeout=_PATIENCE)

@@ -148,10 +148,12 @@ class _Speaker:
     def _write(self) -> None:
         try:
             while (message := self._outgoing.get()) is not None:
-                self._connection.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+                # In ASCII, which can carry half a surrogate pair: a note or a provider's answer may hold one.
+                self._connection.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            self._hang_up()  # the terminal is gone; its reader ends too
+            pass  # the terminal is gone
         finally:
+            self._hang_up()  # its reader ends too
             self._connection.close()
 
 

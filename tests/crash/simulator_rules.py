@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator_vendor import Effect
 
+from runbook_tui.conductor.logbook import Terminal
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.plan import FINISHED
 
@@ -17,8 +18,20 @@ _WORDS = frozenset({"step_skipped", "step_reopened", "closed"})  # not while a s
 _ENDS = frozenset({"step_done", "step_failed", "step_waiting"})
 
 
+class Crash(BaseException):
+    """The program, or the machine, ended here."""
+
+
 class Violation(BaseException):
     """A promise was broken. No `except Exception` of the product swallows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """On whose behalf the program runs just now."""
+
+    terminal: Terminal | None
+    method: str
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ boundary of an effect, and a calm end in which an honest operator has to be able
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from random import Random
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from simulator_books import Plot, plots
 from simulator_disk import SimClock, SimJournal, SimLock, SimWorker
 from simulator_operators import Operators
-from simulator_rules import Rules, Violation
+from simulator_rules import Acting, Crash, Rules, Violation
 from simulator_vendor import Effect, Vendor, make_kit
 
 from runbook_tui.conductor.core import Conductor
@@ -26,18 +25,6 @@ from runbook_tui.journal.storage import JournalError
 
 _CALLS = ("rejected", "not_sent", "dropped", "lost", "lost", "late", "late", "5xx", "broken")
 _DEEPEST = 2
-
-
-class Crash(BaseException):
-    """The program, or the machine, ended here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acting:
-    """On whose behalf the program runs just now."""
-
-    terminal: Terminal | None
-    method: str
 
 
 @cache

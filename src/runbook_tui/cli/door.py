@@ -42,13 +42,10 @@ def harmless(text: str) -> str:
     """`text` with tabs and the two usual line ends kept, and everything else that is not printable written out."""
     if text.replace("\r\n", "\n").translate(_OURS).isprintable():
         return text
-    lines = (line.split("\t") for line in text.split("\n"))
-    return "\n".join("\t".join(map(_part, parts)) for parts in lines)
-
-
-def _part(text: str) -> str:
-    kept = text.removesuffix("\r")
-    return plain(kept, len(kept)) + text[len(kept) :]
+    for end in ("\r\n", "\n", "\t"):
+        if end in text:
+            return end.join(map(harmless, text.split(end)))
+    return plain(text, len(text))
 
 
 def close_doors() -> None:

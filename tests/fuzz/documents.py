@@ -1,3 +1,4 @@
+# ruff: noqa: E501, PT017 - a finding is an exception, wherever it is raised
 """Whole files: playbook, manifest, inventory, scheme, scenario. Loaded, or mistakes with their places."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Substitution: no template ends in anything but a value or a clear refusal, no value changes the structure around it."""
+# ruff: noqa: PT017 - a finding is an exception, wherever it is raised
+"""Substitution: a value or a clear refusal for any template; no value changes the structure around it."""
 
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PT017, PT018 - a finding is an exception, wherever it is raised
 """The strict YAML loader: any bytes are plain data without hiding characters, or a mistake with its place."""
 
 from __future__ import annotations

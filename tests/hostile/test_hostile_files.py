@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of attacks
 """Promise: damaged or planted files in our own folder, and foreign files, are told and never trusted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of attacks
 """Promise: a credential goes to the bound place and nowhere else, whatever a name, an address or an answer says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of attacks
 """Promise: no pattern of the program takes longer than in proportion to the foreign text it is run on."""
 
 from __future__ import annotations

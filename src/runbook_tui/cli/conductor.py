@@ -86,7 +86,7 @@ def raise_conductor(
 
 def _raise(setup: Setup, playbook: str, request: dict[str, Any], clock: Clock) -> tuple[Conductor, World | None]:
     from runbook_tui.conductor.core import Conductor
-    from runbook_tui.conductor.opening import Opening, open_incident
+    from runbook_tui.conductor.opening import Opening, half_open, open_incident
     from runbook_tui.foundation.places import user_name
     from runbook_tui.journal.store import Journal
     from runbook_tui.net.client import Network
@@ -112,11 +112,16 @@ def _raise(setup: Setup, playbook: str, request: dict[str, Any], clock: Clock) -
     path = folder / "journal.db"
     make = Journal.create if new else Journal.open
     journal = make(path, clock, kit.redactor.data)
+    if not new and not journal.head()[0]:
+        hint = "start it again: `runbook run` or `runbook drill`"
+        raise RunbookError(f"{setup.incident} was never opened, and nothing was done in it", hint)
     source = playbook or str(journal.events(limit=1)[0].data["playbook"]["source"])
     conductor = Conductor(
         from_source(source, f"{setup.incident}/playbook"), journal, kit, setup.commander or user_name()
     )
-    if new:
+    if not new:
+        _register(conductor)
+    if new or half_open(conductor):
         opening = Opening(setup.incident, setup.mode, setup.inputs, setup.admin, setup.commander, setup.facts)
         try:
             open_incident(conductor, opening)
@@ -125,8 +130,7 @@ def _raise(setup: Setup, playbook: str, request: dict[str, Any], clock: Clock) -
             raise
         setup.admins = dict(kit.admins)
         setup.save(folder)
-    else:
-        _register(conductor)
+    if not new:
         conductor.recover()
     return conductor, world
 

@@ -33,14 +33,22 @@ class Opening:
 
 
 def open_incident(conductor: Conductor, opening: Opening) -> None:
-    """Record who, what and where. RunbookError when an input is missing or unknown: nothing is recorded then."""
+    """Record who, what and where. RunbookError when an input is missing or unknown: nothing is recorded then.
+
+    What was recorded before the program was killed in the middle of it is not recorded again.
+    """
     guard = conductor.kit.guard
     said = {"admin": opening.admin, "commander": opening.commander, **opening.inputs, **opening.facts}
     guard.refuse(said, "the input")  # before anything is looked up by it: an error would show it
     events = _Opening(conductor, opening).events()
     guard.refuse([data for _, data in events], "what the incident would be opened with")
-    for kind, data in events:
+    for kind, data in events[len(conductor.events) :]:
         conductor.record(kind, data)
+
+
+def half_open(conductor: Conductor) -> bool:
+    """Whether nobody has been at the incident yet: then its opening may have been cut off."""
+    return not any(event.kind in ("driver", "resumed", "clock_step") for event in conductor.events)
 
 
 class _Opening:

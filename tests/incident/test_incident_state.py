@@ -300,6 +300,7 @@ DATA: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "audit": st.fixed_dictionaries({"step": st.just("audit"), "items": st.lists(st.one_of(values, words), max_size=3)}),
     "note": st.fixed_dictionaries({"text": words, "at": st.just("")}),
     "exported": st.fixed_dictionaries({"path": words, "sha256": words, "format": words}),
+    "purged": st.fixed_dictionaries({"events": st.just([]), "reason": words}),
 }
 sequences = st.lists(pick(sorted(DATA)).flatmap(lambda kind: st.tuples(st.just(kind), DATA[kind])), max_size=25)
 

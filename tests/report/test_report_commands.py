@@ -145,7 +145,7 @@ def test_a_note_while_another_process_writes(home: Path, recorded: Path) -> None
     finally:
         writer.close()
     assert shown.returncode == 3
-    assert "another process writes" in shown.stderr
+    assert "writes this incident" in shown.stderr
 
 
 def test_report_forms(home: Path, recorded: Path) -> None:

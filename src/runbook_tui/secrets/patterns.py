@@ -33,7 +33,7 @@ _SHAPES: tuple[tuple[str, str, bool], ...] = (
     ("a Vault or OpenBao token", r"\b(?:hv[sbr]|s)\.[A-Za-z0-9_-]{24,}", True),
     ("a Google API key", r"\bAIza[A-Za-z0-9_-]{30,}", False),
     ("a SendGrid key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", True),
-    ("a Telegram bot token", r"\b[0-9]{8,10}:[A-Za-z0-9_-]{35}\b", True),
+    ("a Telegram bot token", r"\b[0-9]{8,10}:[A-Za-z0-9_-]{35}", True),
     ("a PyPI or npm token", r"\b(?:pypi-[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{20,})", True),
     ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", False),
     ("a password in a URL", r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]*:[^\s/:@]{3,}@", False),
@@ -66,8 +66,8 @@ class Guard:
     """Finds values with the shape of a secret. `shapes` adds (what, RE2 of the whole value) to those known here."""
 
     def __init__(self, shapes: Iterable[tuple[str, str]] = ()) -> None:
-        # A shape of somebody else's manifest has no boundaries of its own.
-        added = [(what, rf"(?:^|[^A-Za-z0-9_])(?:{shape})", False) for what, shape in shapes]
+        # A shape of a manifest has no boundaries of its own; one with a dot is also that of a name in a program.
+        added = [(what, rf"(?:^|[^A-Za-z0-9_])(?:{shape})", "." in shape) for what, shape in shapes]
         self._shapes = (*_SHAPES, *added)
         self._compiled: list[tuple[str, Any, bool]] | None = None
 

@@ -69,12 +69,16 @@ class Pty:
             assert time.monotonic() < limit, f"none of {texts} in {timeout} s:\n{self.fresh()[-3000:]}"
             assert self.process.poll() is None or self._reader.is_alive(), f"it ended:\n{self.fresh()[-3000:]}"
             time.sleep(0.02)
+        self.settle()
+        return found
+
+    def settle(self) -> None:
+        """Wait until the program is quiet for a moment; what it said until then counts as seen."""
         quiet = -1
         while quiet != len(self.received):
             quiet = len(self.received)
-            time.sleep(0.1)
+            time.sleep(0.15)
         self._seen = len(self.received)
-        return found
 
     def text(self) -> str:
         """All text so far, without the terminal's sequences."""

@@ -182,7 +182,7 @@ class Site:
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """A second process looks at every process's arguments and environment meanwhile."""
-        program = [sys.executable, "-S", str(HERE / "canary_watch.py"), str(self.evidence / "watched")]
+        program = [sys.executable, "-S", str(HERE / "canary_watch.py"), str(self.evidence / "watched"), str(self.root)]
         with subprocess.Popen(program, stdin=subprocess.PIPE) as watcher:
             assert watcher.stdin is not None
             try:

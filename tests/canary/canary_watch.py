@@ -1,6 +1,7 @@
-"""The second process: samples command line and environment of every process on the machine, and keeps what is new.
+"""The second process: samples command line and environment of the processes of one site, and keeps what is new.
 
-`python canary_watch.py FILE`: appends one JSON line [pid, cmdline, environ] each; ends when standard input closes.
+`python canary_watch.py FILE ROOT`: a process is of the site when its environment names ROOT or cannot be read. Appends
+one JSON line [pid, cmdline, environ] each; ends when standard input closes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ def main() -> None:
     known: set[tuple[str, bytes, bytes]] = set()
     for entry in Path("/proc").glob("[0-9]*"):
         looks[entry.name] = OFTEN  # what ran before the test is not ours
+    root = sys.argv[2].encode()
     with Path(sys.argv[1]).open("a") as notes:
         while not select.select([sys.stdin], [], [], PAUSE)[0]:
             for entry in Path("/proc").glob("[0-9]*"):
@@ -26,7 +28,7 @@ def main() -> None:
                 if looks[entry.name] > OFTEN:
                     continue
                 seen = (entry.name, _read(entry / "cmdline"), _read(entry / "environ"))
-                if seen not in known:
+                if seen not in known and (not seen[2] or root in seen[2]):
                     known.add(seen)
                     notes.write(json.dumps([seen[0], *(part.decode("latin-1") for part in seen[1:])]) + "\n")
                     notes.flush()

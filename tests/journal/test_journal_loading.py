@@ -70,6 +70,7 @@ def test_both_decoders_refuse_damage_alike(text: str) -> None:
 def test_a_record_longer_than_one_portion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Promise: every event comes once and in order, whatever the number, from any start, up to any limit."""
     monkeypatch.setattr(loading, "_FEW", 4)
+    monkeypatch.setattr(loading, "_PORTION", 2)
     journal = Journal.create(tmp_path / "inc-1" / "journal.db", FakeClock(tick=0.01), lambda value: value)
     told = [journal.append("note", {"text": f"{number} \ud800"}, "ann") for number in range(10)]
     try:

@@ -28,14 +28,14 @@ class Table(Generic[V]):
         self.touched = True  # set by every write; whoever derives something from the mapping resets it
 
     def put(self, key: str, value: V) -> None:
-        """Keep `value` as it is."""
+        """Keep `value`, which was just made and which nobody else keeps."""
         self._writable()[key] = value
-        self._own.discard(key)
+        self._own.add(key)
 
     def update(self, values: Mapping[str, V]) -> None:
         """`put` many."""
         self._writable().update(values)
-        self._own.difference_update(values)
+        self._own.update(values)
 
     def remove(self, key: str) -> None:
         self._writable().pop(key, None)

@@ -16,19 +16,24 @@ _EVENTS = """SELECT e.seq, e.ts, e.mono_ns, e.boot_id, e.actor, e.kind, p.data
              FROM events e LEFT JOIN payloads p ON p.seq = e.seq WHERE e.seq > ? ORDER BY e.seq LIMIT ?"""
 # The faster decoder takes 13 ms to import and saves a microsecond an event.
 _FEW = 10_000
+_PORTION = 500  # rows at a time: few enough to stay in the processor's cache
 
 
 def load(connection: sqlite3.Connection, since: int = 0, limit: int | None = None) -> list[Event]:
     """The events after number `since`, in order, at most `limit`; sqlite3.Error or ValueError when they are damaged."""
     rows = connection.execute(_EVENTS, (since, -1 if limit is None else limit))
     found: list[Event] = []
-    gone = False
+    gone, read, add = False, decode, found.append
+    same: dict[str, str] = {}  # one string for what every event repeats
+    one = same.setdefault
     with at_rest():
-        while some := rows.fetchmany(_FEW):
-            read = fast_decoder() if found else decode
+        while some := rows.fetchmany(_PORTION):
+            if read is decode and len(found) >= _FEW:
+                read = fast_decoder()
             for seq, ts, mono_ns, boot_id, actor, kind, data in some:
                 gone = gone or data is None
-                found.append(Event(seq, ts, mono_ns, boot_id, actor, kind, read(data or "{}")))
+                told = read(data or "{}")
+                add(Event(seq, ts, mono_ns, one(boot_id, boot_id), one(actor, actor), one(kind, kind), told))
     if gone:
         known = stands(connection)
         return [replace(event, data=known.get(event.seq, event.data)) for event in found]

@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from crash.crash_kit import Desk, gone, idle, kill, run_to_end, watch_loss
+from crash.crash_rubbish import GARBAGE, HELLO, connect, many_files, memory, send, threads
 from crash.crash_vendor import run_vendor
 from journeys.journey_kit import alive, until
 from runbook_tui.conductor.client import SocketClient
 from runbook_tui.foundation.errors import RunbookError
 
 INCIDENT = "inc-door"
-_HELLO = b'{"id": 1, "method": "hello", "params": {"name": "x", "role": "drive"}}\n'
 # As another user: connect, say hello, tell what is answered.
 _CALL = """
 import socket, sys
@@ -91,7 +90,7 @@ def test_another_user_is_refused_twice(desk: Desk) -> None:
     client = desk.open(INCIDENT)
     path = desk.machine.folder(INCIDENT) / "conductor.sock"
     assert [oct(one.stat().st_mode & 0o777) for one in (path, path.parent)] == ["0o600", "0o700"]
-    call = _nobody(_CALL, str(path), _HELLO.decode())
+    call = _nobody(_CALL, str(path), HELLO.decode())
 
     def said() -> str:
         return subprocess.run(call, capture_output=True, text=True, cwd="/", check=True).stdout.strip()
@@ -194,50 +193,31 @@ def test_a_path_that_is_too_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     assert not made.machine.folder("inc-long").exists()
 
 
-GARBAGE = [
-    b"\xff\xfe\x00garbage\n" * 100,
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"[" * 60_000 + b"\n",
-    b'{"id": 1}\n',
-    b"[]\n",
-    b'{"id": 1, "method": "hello", "params": []}\n',
-    _HELLO + b"null\n",
-    _HELLO + b'{"id": 2, "method": ["run"], "params": {"step": {}}}\n',
-    _HELLO + b'{"id": 2, "method": "run", "params": {"step": ["x"], "answers": 7}}\n',
-    _HELLO + b'{"id": 2, "method": "note", "params": {"text": 5}}\n',
-    _HELLO + b'{"id": 2, "method": "note", "params": {"text": "\\ud800"}}\n',
-    _HELLO + b'{"id": 2, "method": "_let_drive", "params": {"self": 1}}\n',
-    _HELLO + b'{"id": 2, "method": "clear", "params": {"op": [], "reason": {}, "as": 1e999}}\n',
-    _HELLO + b'{"id": 2, "method": "events", "params": {"since": "x"}}\n',
-    _HELLO + b"[" * 3_000_000 + b"\n",
-]
-
-
 def test_a_hostile_client_is_outlived(desk: Desk) -> None:
     """Garbage, a line of 100 MB, half a line and silence, thousands of connections, one that never reads."""
     client = watch_loss(desk.open(INCIDENT))
     pid = desk.pid(INCIDENT)
     path = str(desk.machine.folder(INCIDENT) / "conductor.sock")
-    before = _threads(pid)
+    before = threads(pid)
     for rubbish in GARBAGE:
-        _send(path, rubbish)
-    _send(path, b"x" * 100_000_000)
-    _send(path, _HELLO + b'{"id": 2, "method": "note", "params": {"text": "' + b"x" * 100_000_000)
+        send(path, rubbish)
+    send(path, b"x" * 100_000_000)
+    send(path, HELLO + b'{"id": 2, "method": "note", "params": {"text": "' + b"x" * 100_000_000)
 
-    silent = [_connect(path) for _ in range(20)]
+    silent = [connect(path) for _ in range(20)]
     for one in silent:
         one.sendall(b'{"id": 1, "meth')
-    deaf = _connect(path)
-    deaf.sendall(_HELLO + b"".join(b'{"id": %d, "method": "report"}\n' % n for n in range(2, 400)))
-    with _many_files():
-        crowd = [one for one in (_connect(path) for _ in range(3000)) if one]
+    deaf = connect(path)
+    deaf.sendall(HELLO + b"".join(b'{"id": %d, "method": "report"}\n' % n for n in range(2, 400)))
+    with many_files():
+        crowd = [one for one in (connect(path) for _ in range(3000)) if one]
         for one in (*crowd, *silent):
             one.close()
     deaf.close()
 
     assert alive(pid)
-    assert _memory(pid) < 400 << 20
-    until(lambda: _threads(pid) <= before + 4, "it keeps their threads")
+    assert memory(pid) < 400 << 20
+    until(lambda: threads(pid) <= before + 4, "it keeps their threads")
     again = until(lambda: _come(desk), "nobody gets in any more", 60)
     assert again.state.seq == client.state.seq
     again.close()
@@ -249,14 +229,14 @@ def test_a_hostile_client_is_outlived(desk: Desk) -> None:
     assert "Traceback" not in log, log[-3000:]
 
 
-def test_it_hears_again_when_there_were_too_many_files(desk: Desk) -> None:
+def test_it_hears_again_when_there_were_toomany_files(desk: Desk) -> None:
     """The system refuses the conductor another file for a while: it waits, and takes the next terminal afterwards."""
     desk.open(INCIDENT).close()
     pid = desk.pid(INCIDENT)
     usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, usual[1]))
     path = str(desk.machine.folder(INCIDENT) / "conductor.sock")
-    one = _connect(path)
+    one = connect(path)
     threading.Event().wait(1)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
     assert until(lambda: _come(desk), "it is deaf")
@@ -278,41 +258,7 @@ def test_a_record_longer_than_any_line_reaches_the_terminal(desk: Desk) -> None:
     assert again.events == client.events
 
 
-def _connect(path: str) -> socket.socket:
-    one = socket.socket(socket.AF_UNIX)
-    one.settimeout(5)
-    with contextlib.suppress(OSError):
-        one.connect(path)
-    return one
-
-
-def _send(path: str, rubbish: bytes) -> None:
-    """Say it and listen until nothing comes any more."""
-    with _connect(path) as one, contextlib.suppress(OSError):
-        one.settimeout(0.3)
-        one.sendall(rubbish)
-        while one.recv(65536):
-            pass
-
-
 def _come(desk: Desk) -> SocketClient | None:
     with contextlib.suppress(RunbookError):
         return desk.resume(INCIDENT, name="lee", role="watch")
     return None
-
-
-@contextlib.contextmanager
-def _many_files() -> Iterator[None]:
-    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, usual[1]), usual[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, usual)
-
-
-def _threads(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/task").iterdir()))
-
-
-def _memory(pid: int) -> int:
-    """Resident bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journeys.journey_kit import Hands, Machine, brisk
 
+from journeys.journey_kit import Hands, Machine, brisk
 from runbook_tui.foundation.places import shipped
 
 

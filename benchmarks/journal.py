@@ -7,10 +7,10 @@ secrets, canonical JSON, chain, one durable transaction, the head noted beside i
 two peers: a bare SQLite database with the same settings (WAL, FULL), one row and one commit each, and a file with a
 line and an fdatasync each. All on the disk of the temporary folder ($TMPDIR).
 
-Reading: each round is a process of its own, so that no round inherits the memory of another. `load` is `Journal.read`
-and `events`: query, decode, build; `fold` makes the state of them; `verify` is the chain walked by `Journal.open`, which
-a conductor adds; `peer` is `json.loads` of each line of a file with the same data, nothing else. CPU seconds are the
-trustworthy column: wall time shares the machine with whatever else runs.
+Reading: each round is a process of its own, so that no round inherits the memory of another.
+`load` is `Journal.read` and `events`: query, decode, build; `fold` makes the state of them; `verify` is the chain
+walked by `Journal.open`, which a conductor adds; `peer` is `json.loads` of each line of a file with the same data,
+nothing else. CPU seconds are the trustworthy column: wall time shares the machine with whatever else runs.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_many_alike_are_one_frozen_batch(size: str) -> None:
 
 
 def test_a_secret_shows_nowhere() -> None:
-    """A pasted secret is in no screen text, no clipboard and no picture; copy and cut ring the bell; the field empties."""
+    """A pasted secret is in no text, clipboard or picture; copy and cut ring the bell; the field empties."""
     client = RecordedClient(halfway(can="manual"))
     app = IncidentApp(client)
     bells: list[int] = []

@@ -4,8 +4,8 @@ The drill (`runbook drill api-key-leaked --auto`, 68 events) is played by the re
 events: what is known, the inputs, who drives) stands once. Then come rounds, each with the 59 events from the first
 step to the last and what a long incident adds: three notes of 180 characters, one step opened again, and one account
 of a batch (intent, sending, outcome, what was recorded). Round N uses attempt numbers N, so that operations, recorded
-values, finished batch items and our own calls to the provider grow: per 1,000 events about 73 operations, 15 batch
-items and 100 calls.
+values, finished batch items and our own calls to the provider grow: per 1,000 events about 75 operations, 15 batch
+items and 150 calls.
 """
 
 from __future__ import annotations

@@ -135,7 +135,11 @@ def test_a_lock_has_hashes_and_no_address(lock: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("requirements.lock", ("aws", "build")), ("requirements-test.lock", ("aws", "build", "test"))]
+    ("lock", "extras"),
+    [
+        ("requirements.lock", ("aws", "build", "scan")),
+        ("requirements-test.lock", ("aws", "build", "cluster", "scan", "test")),
+    ],
 )
 def test_the_lock_satisfies_pyproject(lock: str, extras: tuple[str, ...]) -> None:
     """A dependency added to or raised in pyproject.toml without `tools/lock` is noticed here."""

@@ -140,12 +140,12 @@ def sbom() -> str:
     make = LicenseFactory().make_from_string
     own = Component(name="runbook-tui", version=_own_version(), type=ComponentType.APPLICATION, bom_ref="runbook-tui")
     own.licenses.add(make("MIT"))
-    parts = {"runbook-tui": own}
+    parts = {}
     for entry in entries:
         notes = [Property(name="runbook:file-hash", value=one) for one in entry.hashes]
         if entry.marker:
             notes.append(Property(name="runbook:installed-when", value=entry.marker))
-        parts[entry.name] = Component(
+        parts[entry.purl] = Component(
             name=entry.name,
             version=entry.version,
             bom_ref=entry.purl,
@@ -153,13 +153,12 @@ def sbom() -> str:
             licenses=[make(licence(entry.name))],
             properties=notes,
         )
-    bom = Bom(components=[parts[entry.name] for entry in entries])
+    bom = Bom(components=list(parts.values()))
     bom.metadata.component = own
     bom.metadata.timestamp = datetime.fromtimestamp(epoch(), UTC)
     bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, hashlib.sha256(LOCK.read_bytes()).hexdigest())
-    for part in parts.values():
-        wanted = [parts[entry.name] for entry in entries if part.name in entry.via]
-        bom.register_dependency(part, wanted)
+    for part in (own, *parts.values()):
+        bom.register_dependency(part, [parts[entry.purl] for entry in entries if part.name in entry.via])
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
 
 
@@ -183,7 +182,8 @@ def licences() -> str:
         "| package | licence (SPDX) | wanted by |",
         "|---|---|---|",
     ]
-    return "\n".join([*lines, *(f"| {e.name} | {licence(e.name)} | {', '.join(e.via)} |" for e in read_lock())]) + "\n"
+    rows = [f"| {entry.name} | {licence(entry.name)} | {', '.join(entry.via)} |" for entry in read_lock()]
+    return "\n".join([*lines, *dict.fromkeys(rows)]) + "\n"  # a version for each Python is one row
 
 
 # --- audit ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from driving import SIZES
 
+from journeys.journey_kit import Machine
 from servers.processes import plain_environment
 from servers.terminal import Terminal
 
@@ -126,3 +127,4 @@ def test_a_second_terminal_watches_the_same_drill(tmp_path: Path) -> None:
         first.close()
         if second is not None:
             second.close()
+        Machine(tmp_path, tmp_path).clean_up()

@@ -18,7 +18,13 @@ def test_every_promise_names_a_test_that_exists() -> None:
     text = (ROOT / "docs" / "promises.md").read_text()
     named = set(re.findall(r"`(tests/[^`]+)`", text))
     assert named
-    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    for one in sorted(named):
+        path, _, function = one.partition("::")
+        assert (ROOT / path).exists(), one
+        assert not function or f"def {function}(" in (ROOT / path).read_text(), one
+    rows = [line.split(" | ") for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [int(row[0].strip("| ")) for row in rows] == list(range(1, len(rows) + 1))
+    assert all("`tests/" in row[-1] for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -82,12 +82,9 @@ def command(
         raise RunbookError("there is no terminal to ask at", "use --headless --answers FILE, or --plain to read lines")
     if answers is not None and not headless:
         raise click.UsageError("--answers goes with --headless")
-    guard = wiring.guard()
-    typed = {"--input": list(inputs), "--provider": provider, "--key-id": key_id, "--admin": admin}
-    for option, text in typed.items():  # before anything is looked up by it: an error would show it
-        guard.refuse(text, option)
+    _refuse_secrets({"--input": list(inputs), "--provider": provider, "--key-id": key_id, "--admin": admin})
     given, told = _inputs(inputs), _answers(book, answers)
-    guard.refuse(told, "the answers file")
+    _refuse_secrets({"the answers file": told})
     prepared = prepare(
         book,
         given,
@@ -113,6 +110,15 @@ def command(
         return code
     prepared.offer_to_save(client)
     return leave(client, as_json=as_json)
+
+
+def _refuse_secrets(typed: dict[str, Any]) -> None:
+    """Before anything is looked up by what was typed: an error would show it."""
+    from runbook_tui.cli import wiring
+
+    guard = wiring.guard()
+    for where, text in typed.items():
+        guard.refuse(text, where)
 
 
 def _without_operator(client: Client, told: dict[str, Any], *, as_json: bool) -> int:

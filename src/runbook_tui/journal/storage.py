@@ -212,6 +212,19 @@ def make_room(path: Path, error: BaseException) -> None:
             _beside(path, ".ballast").unlink()
 
 
+def require_room(path: Path) -> None:
+    """JournalError when so little room is left that no changing call may begin; else the ballast is there again."""
+    try:
+        if low_space(path):
+            raise JournalError(
+                "less than 8 MiB are free where the journal lives: no changing call may begin",
+                "free some space, then try again",
+            )
+        fill_ballast(path)
+    except OSError as error:
+        raise failure("not recorded", error) from None
+
+
 def low_space(path: Path) -> bool:
     """Whether so little room is left that no changing call should begin."""
     room = os.statvfs(path.parent)

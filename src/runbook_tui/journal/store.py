@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from runbook_tui.foundation.clock import Clock, RealClock, iso, parse_instant
+from runbook_tui.foundation.clock import Clock, RealClock, iso
 from runbook_tui.incident.events import KINDS, Event
 from runbook_tui.journal import purging, storage
 from runbook_tui.journal.chain import START, Head, Row, canonical, digest, problems
+from runbook_tui.journal.checking import clock_step, examine, rows
 from runbook_tui.journal.held import Held
 from runbook_tui.journal.loading import load
 from runbook_tui.journal.storage import JournalError
@@ -27,14 +28,55 @@ __all__ = ["Journal", "JournalError"]
 
 # What already happened in the world: tried twice, and on a full disk at the cost of the ballast.
 _AFTER_THE_FACT = frozenset({"outcome", "new_credential", "step_failed"})
-# The wall clock is slewed by at most 500 ppm; more than this against the monotonic clock is a step.
-_STEP_SECONDS, _SLEW = 0.5, 0.001
-
-_ROWS = """SELECT e.seq, e.ts, e.mono_ns, e.boot_id, e.actor, e.kind, e.digest, e.prev, e.hash, p.salt, p.data
-           FROM events e LEFT JOIN payloads p ON p.seq = e.seq WHERE e.seq > ? ORDER BY e.seq"""
 
 
-class Journal:
+class _Readable:
+    """What a reader and the writer have in common."""
+
+    path: Path
+    _mutex: threading.RLock
+    _writer: int | None  # file descriptor of the writer's lock; None for a reader
+    _head: Head
+
+    def _live(self) -> sqlite3.Connection:
+        raise NotImplementedError
+
+    def events(self, since: int = 0, limit: int | None = None) -> list[Event]:
+        """The events after number `since`, in order; at most `limit`."""
+        with self._mutex:
+            try:
+                return load(self._live(), since, limit)
+            except storage.FAULTS as error:
+                raise storage.failure(f"cannot read the journal {self.path}", error) from None
+
+    def head(self) -> Head:
+        """Number and hash of the last event; (0, 64 zeros) for an empty journal."""
+        with self._mutex:
+            if self._writer is not None:
+                return self._head
+            try:
+                rows = self._live().execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")
+                return rows.fetchone() or (0, START)
+            except storage.FAULTS as error:
+                raise storage.failure(f"cannot read the journal {self.path}", error) from None
+
+    def verify(self, head: Head | None = None) -> list[str]:
+        """What is wrong with the record, in words; empty when it holds.
+
+        Compared are the chain, the data, the guards of the database, and the end against the head noted beside the
+        journal and against `head`, one that was kept elsewhere (a report, a chat message).
+        """
+        with self._mutex:
+            heads = [("the head you gave", head)] if head else []
+            if noted := storage.noted_head(self.path):
+                heads.append(("the head noted beside it", noted))
+            try:
+                return examine(self._live(), heads)
+            except storage.FAULTS as error:
+                return [f"the database cannot be read: {error}"]
+
+
+class Journal(_Readable):
     """See the module. Thread-safe; make one with `create`, `open` or `read`."""
 
     def __init__(
@@ -44,7 +86,7 @@ class Journal:
         self._clock = clock
         self._redact = redact
         self._connection: sqlite3.Connection | None = connection
-        self._writer = lock  # file descriptor of the writer's lock; None for a reader
+        self._writer = lock
         self._mutex = threading.RLock()
         self._head: Head = (0, START)
         self._last: Row | None = None
@@ -114,13 +156,13 @@ class Journal:
             recorded.append(("this process", self._head))
         last: Row | None = None
 
-        def rows() -> Iterator[Row]:
+        def passing() -> Iterator[Row]:
             nonlocal last
-            for row in map(Row._make, connection.execute(_ROWS, (0,))):
+            for row in rows(connection):
                 last = row
                 yield row
 
-        found = problems(rows(), recorded)
+        found = problems(passing(), recorded)
         if found:
             raise JournalError(
                 f"the journal {self.path} is damaged: {found[0]}",
@@ -144,7 +186,7 @@ class Journal:
             if self._writer is None:
                 raise JournalError("this journal is open for reading only", "send the event to the writing process")
             if kind == "intent":
-                self._check_room()
+                storage.require_room(self.path)
             self._tried = None
             try:
                 return self._attempt(kind, text, who)
@@ -200,27 +242,11 @@ class Journal:
             self._drop_connection()
             raise
 
-    def _check_room(self) -> None:
-        try:
-            if storage.low_space(self.path):
-                raise JournalError(
-                    "less than 8 MiB are free where the journal lives: no changing call may begin",
-                    "free some space, then try again",
-                )
-            storage.fill_ballast(self.path)  # it was given away when the disk was full before
-        except OSError as error:
-            raise storage.failure("not recorded", error) from None
-
     def _record(self, connection: sqlite3.Connection, kind: str, text: str, actor: str, gone: Sequence[int]) -> Event:
         now, mono, boot = self._clock.now(), self._clock.mono_ns(), self._clock.boot_id()
         moment = (iso(now), mono, boot)
-        if self._last is not None and self._last.boot_id == boot:
-            wall = (now - parse_instant(self._last.ts)).total_seconds()
-            elapsed = (mono - self._last.mono_ns) / 1e9
-            lost = elapsed - wall
-            if elapsed >= 0 and (wall < 0 or lost > _STEP_SECONDS + _SLEW * elapsed):
-                step = canonical({"seconds": -round(lost, 6)})
-                self._insert(connection, moment, "journal", "clock_step", step)
+        if step := clock_step(self._last, now, mono, boot):
+            self._insert(connection, moment, "journal", "clock_step", canonical({"seconds": step}))
         return self._insert(connection, moment, actor, kind, text, gone)
 
     def _insert(
@@ -271,51 +297,6 @@ class Journal:
             with contextlib.suppress(sqlite3.Error):  # it failed before; closing it can fail again
                 self._connection.close()
             self._connection = None
-
-    def events(self, since: int = 0, limit: int | None = None) -> list[Event]:
-        """The events after number `since`, in order; at most `limit`."""
-        with self._mutex:
-            try:
-                return load(self._live(), since, limit)
-            except storage.FAULTS as error:
-                raise storage.failure(f"cannot read the journal {self.path}", error) from None
-
-    def head(self) -> Head:
-        """Number and hash of the last event; (0, 64 zeros) for an empty journal."""
-        with self._mutex:
-            if self._writer is not None:
-                return self._head
-            try:
-                rows = self._live().execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")
-                return rows.fetchone() or (0, START)
-            except storage.FAULTS as error:
-                raise storage.failure(f"cannot read the journal {self.path}", error) from None
-
-    def verify(self, head: Head | None = None) -> list[str]:
-        """What is wrong with the record, in words; empty when it holds.
-
-        Compared are the chain, the data, the guards of the database, and the end against the head noted beside the
-        journal and against `head`, one that was kept elsewhere (a report, a chat message).
-        """
-        with self._mutex:
-            heads = [("the head you gave", head)] if head else []
-            if noted := storage.noted_head(self.path):
-                heads.append(("the head noted beside it", noted))
-            try:
-                found = problems(map(Row._make, self._live().execute(_ROWS, (0,))), heads)
-                connection = self._live()
-                for (line,) in connection.execute("PRAGMA quick_check(5)"):
-                    if line != "ok":
-                        found.append(f"the database is damaged: {line}")
-                for (seq,) in connection.execute("SELECT seq FROM payloads WHERE seq NOT IN (SELECT seq FROM events)"):
-                    found.append(f"there is data for event {seq}, which does not exist")
-                guards = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE type='trigger'")}
-            except storage.FAULTS as error:
-                return [f"the database cannot be read: {error}"]
-            missing = [name for name, sql in storage.TRIGGERS.items() if sql not in guards]
-            if missing:
-                found.append(f"the guards against changes were removed: {', '.join(sorted(missing))}")
-            return found
 
     def close(self) -> None:
         """End reading or writing; the files are then complete without their log."""

@@ -31,7 +31,8 @@ def refused(done: Done, code: int = 2, *words: str) -> None:
 
 
 def whole(machine: Machine) -> None:
-    """Every incident of this machine is on record, whole."""
+    """Every incident of this machine is on record, whole; a call without an outcome (3) is no damage."""
     for journal in machine.incidents.glob("*/journal.db"):
         checked = machine.run("incident", "verify", journal.parent.name)
-        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert checked.returncode in (0, 3), checked.stdout + checked.stderr
+        assert "the record is whole" in checked.stdout

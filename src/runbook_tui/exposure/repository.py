@@ -19,6 +19,7 @@ _CONFIG_LIMIT = 4 << 20
 _ALTERNATES_LIMIT = 1 << 20
 _ALTERNATES_DEPTH = 5  # git's own limit
 _MAX_MODULES = 200
+_UNFINISHED = ("tmp_", "incoming-")
 _HEX_DIR = re.compile(r"[0-9a-f]{2}")
 
 
@@ -173,6 +174,8 @@ def _check_store(store: Path, gaps: Gaps) -> str:
     """
     blocking = ""
     for folder in sorted(_listing(store)):
+        if folder.startswith(_UNFINISHED):
+            gaps.add(f"{store / folder}", "left by a git that was interrupted: its objects are not listed")
         if not (_HEX_DIR.fullmatch(folder) or folder in ("pack", "info")) or not (store / folder).is_dir():
             continue
         try:
@@ -182,6 +185,8 @@ def _check_store(store: Path, gaps: Gaps) -> str:
             gaps.add(f"objects in {store / folder}", (error.strerror or "cannot be read").lower())
             continue
         blocking = next((f"{folder}/{entry.name}" for entry in entries if _is_special(entry)), blocking)
+        for name in sorted(entry.name for entry in entries if entry.name.startswith(_UNFINISHED)):
+            gaps.add(f"{store / folder / name}", "left by a git that was interrupted: its objects are not listed")
         if folder == "pack":
             _check_packs({entry.name for entry in entries}, gaps)
     return blocking

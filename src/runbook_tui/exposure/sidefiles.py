@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
+from runbook_tui.exposure.archives import OVERLAP, Data, Left, expand, packed
 from runbook_tui.exposure.forms import Forms, Match
 from runbook_tui.exposure.model import Gaps, ScanCancelled
 from runbook_tui.exposure.reading import open_regular, walk_files
 from runbook_tui.exposure.repository import Repository
 
 _WINDOW = 16 << 20
+_HEAD = 1024  # what shows that a file is an archive: its first bytes, or its last
+_TAIL = 22
 _MAX_FILES = 500_000
 # Objects are read as objects; submodules and this program's own lists are repositories of their own.
 _ELSEWHERE = frozenset({"objects", "modules"})
 
 
 class FileMatch(NamedTuple):
-    """The first place of one form in one file; `line` counts from 1."""
+    """The first place of one form in one file, or in one member of an archive; `line` counts from 1 in that."""
 
-    path: str  # relative to the repository as it is shown
+    path: str  # relative to the repository as it is shown; `!` stands before a member's name
     match: Match
     line: int
 
@@ -28,30 +32,60 @@ class FileMatch(NamedTuple):
 def search_side_files(
     repository: Repository, forms: Forms, gaps: Gaps, cancelled: Callable[[], bool]
 ) -> Iterator[FileMatch]:
-    """Every match in every regular file of the git directory outside the object store; links are not followed."""
+    """Every match in every regular file of the git directory outside the object store; links are not followed.
+
+    The names of the files count too. Archives among them (large files that LFS keeps, backups) are opened.
+    """
     prefix = "" if repository.common == repository.path else repository.common.name + "/"
     for path in walk_files(repository.common, gaps, _MAX_FILES, _ELSEWHERE):
-        shown = prefix + str(path.relative_to(repository.common))
+        inside = str(path.relative_to(repository.common))
+        shown = prefix + inside
+        for match in forms.find(os.fsencode(inside)):  # a branch's name may be nothing but a file's name
+            yield FileMatch(shown, match, 1)
         try:
             handle = open_regular(path, follow=False)
             if handle is not None:
-                yield from _search(handle, shown, forms, cancelled)
+                with os.fdopen(handle, "rb") as stream:
+                    yield from _search(stream, shown, forms, cancelled)
+                    yield from _members(stream, shown, forms, gaps, cancelled)
         except OSError as error:
             gaps.add(shown, (error.strerror or "cannot be read").lower())
 
 
-def _search(handle: int, shown: str, forms: Forms, cancelled: Callable[[], bool]) -> Iterator[FileMatch]:
+def _search(stream: BinaryIO, shown: str, forms: Forms, cancelled: Callable[[], bool]) -> Iterator[FileMatch]:
     seen: set[tuple[int, str]] = set()
     kept = b""
     lines = 1
-    with os.fdopen(handle, "rb") as stream:
-        while fresh := stream.read(_WINDOW):
-            if cancelled():
-                raise ScanCancelled
-            window = kept + fresh
-            for match in forms.find(window):
-                if (match.needle, match.form) not in seen:
-                    seen.add((match.needle, match.form))
-                    yield FileMatch(shown, match, lines + window.count(b"\n", 0, match.start))
-            kept = window[max(0, len(window) - forms.overlap) :]
-            lines += window.count(b"\n", 0, len(window) - len(kept))
+    while fresh := stream.read(_WINDOW):
+        if cancelled():
+            raise ScanCancelled
+        window = kept + fresh
+        for match in forms.find(window):
+            if (match.needle, match.form) not in seen:
+                seen.add((match.needle, match.form))
+                yield FileMatch(shown, match, lines + window.count(b"\n", 0, match.start))
+        kept = window[max(0, len(window) - forms.overlap) :]
+        lines += window.count(b"\n", 0, len(window) - len(kept))
+
+
+def _members(
+    stream: BinaryIO, shown: str, forms: Forms, gaps: Gaps, cancelled: Callable[[], bool]
+) -> Iterator[FileMatch]:
+    """What an archive holds; nothing for other files."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    head = stream.read(_HEAD)
+    stream.seek(max(0, size - _HEAD))
+    if not packed(head) and not packed(stream.read(_HEAD)[-_TAIL:]):
+        return
+    stream.seek(0)
+    data: Data = stream.read() if size <= _WINDOW else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    for item in expand(data, max(OVERLAP, forms.overlap)):
+        if cancelled():
+            raise ScanCancelled
+        if isinstance(item, Left):
+            gaps.add(f"{shown}!{item.what}" if item.what else shown, item.why)
+            continue
+        name, content = item
+        for match in forms.find(content):
+            yield FileMatch(f"{shown}!{name}", match, content.count(b"\n", 0, match.start) + 1)

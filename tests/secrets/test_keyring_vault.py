@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from runbook_tui.foundation.errors import Exit, RunbookError
-from runbook_tui.foundation.places import Places
 from runbook_tui.secrets import keyring_vault
 from runbook_tui.secrets.keyring_vault import REASONS, KeyringVault
 from runbook_tui.secrets.secret import Secret
@@ -28,20 +27,6 @@ CANARY = "canary-Zq8Xw2Lm9Kp4 ä\n\"'"
 BINDING = Binding("stripe", {"api": "https://api.stripe.com"}, "key_1", {"region": "eu"})
 
 Use = Callable[[dict[str, str]], KeyringVault]
-
-
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Use:
-    """Makes this process see one keyring's environment and nothing else, and gives a vault on it."""
-
-    def see(env: dict[str, str]) -> KeyringVault:
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        return KeyringVault(Places(tmp_path / "state", tmp_path / "config"))
-
-    return see
 
 
 @pytest.fixture

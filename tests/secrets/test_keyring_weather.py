@@ -7,7 +7,6 @@ gnome-keyring can show is shown by it. The table of weather is `keyring_vault.RE
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,20 +27,6 @@ from servers.processes import needs, plain_environment
 CANARY = "canary-Wq7Zt3Np8Rk2"
 BINDING = Binding("stripe", {"api": "https://api.stripe.com"})
 Use = Callable[[dict[str, str]], KeyringVault]
-
-
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Use:
-    """Makes this process see one bus and nothing else, and gives a vault on it."""
-
-    def see(env: dict[str, str]) -> KeyringVault:
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        return KeyringVault(Places(tmp_path / "state", tmp_path / "config"))
-
-    return see
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_tui.cli import emit, json_option
+from runbook_tui.cli import scan_fleet as fleet
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 if TYPE_CHECKING:
-    from runbook_tui.exposure.model import Hit, RepositoryScan, ScanResult
     from runbook_tui.secrets.secret import Secret
 
 _STDIN_LIMIT = 1 << 20
@@ -22,13 +22,14 @@ _SHOWN_PATHS = 3
 
 
 @click.command("scan")
-@click.argument("repositories", metavar="REPO...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("repositories", metavar="REPO...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--credential", "names", metavar="NAME", multiple=True, help="A credential of the vault; may be repeated."
 )
 @click.option("--value-stdin", is_flag=True, help="Read values from standard input, one a line.")
 @click.option("--vault", type=click.Choice(["keyring", "file"]), help="Default: the OS keyring, or init's choice.")
 @click.option("--wait", is_flag=True, help="Give the keyring's unlock dialog up to 60 seconds.")
+@fleet.options
 @json_option
 def command(
     repositories: tuple[Path, ...],
@@ -37,6 +38,7 @@ def command(
     vault: str | None,
     wait: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> int:
     """Search git repositories' whole history for known values.
 
@@ -44,22 +46,31 @@ def command(
     points at any more; as it is, and in base64, URL, hexadecimal, JSON and UTF-16 form. Nothing in the repository is
     run, nothing is written to it, and the network is not used.
 
+    With --fleet LIST the repositories are read from a file, one a line, a path or a URL (which is mirrored first), and
+    searched by several processes or a Dask cluster. What is done is kept: the same command goes on after Ctrl-C.
+
     Exit code: 0 nothing found and everything seen, 1 found, 2 bad input, 3 nothing found but not everything could be
     seen.
     """
+    fleet.check(repositories, chosen)
+    cluster = fleet.cluster_of(chosen) if chosen["listed"] is not None else None
+    values = _values(names, value_stdin, vault, wait)
+    document = fleet.fleet_scan(values, chosen, cluster) if cluster is not None else _scan(values, repositories)
+    if as_json:
+        emit(document)
+    else:
+        for line in _report(document):
+            click.echo(line)
+    if any(one["hits"] for one in document["repositories"]):
+        return Exit.BAD
+    return Exit.INCOMPLETE if any(one["not_scanned"] for one in document["repositories"]) else Exit.GOOD
+
+
+def _scan(values: list[tuple[str, Secret]], repositories: tuple[Path, ...]) -> dict[str, Any]:
     from runbook_tui.exposure.scan import scan
 
-    values = _values(names, value_stdin, vault, wait)
     with _Meter() as meter:
-        result = scan(values, repositories, meter.show)
-    if as_json:
-        emit(result.document())
-    else:
-        for line in _report(result):
-            click.echo(line)
-    if result.found:
-        return Exit.BAD
-    return Exit.GOOD if result.complete else Exit.INCOMPLETE
+        return scan(values, repositories, meter.show).document()
 
 
 def _values(names: tuple[str, ...], value_stdin: bool, kind: str | None, wait: bool) -> list[tuple[str, Secret]]:
@@ -133,40 +144,38 @@ class _Meter:
             self._stream.flush()
 
 
-def _report(result: ScanResult) -> list[str]:
+def _report(document: dict[str, Any]) -> list[str]:
     """The result for people: a summary for each value, then each repository's places."""
     lines = []
-    for summary in result.document()["credentials"]:
-        hits = [hit for repository in result.repositories for hit in repository.hits]
-        count = sum(hit.credential == summary["credential"] for hit in hits)
+    hits = [hit for repository in document["repositories"] for hit in repository["hits"]]
+    for summary in document["credentials"]:
+        count = sum(hit["credential"] == summary["credential"] for hit in hits)
         if not count:
             lines.append(f"{summary['credential']}: not found")
             continue
         pushed = {True: "was on a remote", False: "not known to have left this clone", None: "pushed: not determined"}
         span = f"{summary['earliest'] or 'not determined'} to {summary['latest'] or 'not determined'}"
         lines.append(f"{summary['credential']}: found in {count} places, {span}, {pushed[summary['pushed']]}")
-    for repository in result.repositories:
+    for repository in document["repositories"]:
         lines += ["", *_repository(repository)]
     return lines
 
 
-def _repository(repository: RepositoryScan) -> list[str]:
-    shown = repository.document()
+def _repository(shown: dict[str, Any]) -> list[str]:
     lines = [f"{shown['path']}: {shown['objects']} objects, {shown['bytes']} bytes, {shown['seconds']:.1f} s"]
-    for hit in repository.hits[:_SHOWN_HITS]:
+    for hit in shown["hits"][:_SHOWN_HITS]:
         lines += _hit(hit)
-    if len(repository.hits) > _SHOWN_HITS:
-        lines.append(f"  and {len(repository.hits) - _SHOWN_HITS} more places: --json lists all")
-    if not repository.hits:
+    if len(shown["hits"]) > _SHOWN_HITS:
+        lines.append(f"  and {len(shown['hits']) - _SHOWN_HITS} more places: --json lists all")
+    if not shown["hits"]:
         lines.append("  nothing found")
-    if repository.not_scanned:
+    if shown["not_scanned"]:
         lines.append("  not searched:")
-        lines += [f"    {gap.what}: {gap.why}" for gap in repository.not_scanned]
+        lines += [f"    {gap['what']}: {gap['why']}" for gap in shown["not_scanned"]]
     return lines
 
 
-def _hit(hit: Hit) -> list[str]:
-    shown = hit.document()
+def _hit(shown: dict[str, Any]) -> list[str]:
     where = _some(shown["paths"], _SHOWN_PATHS) or f"the {shown['type']} object itself"
     name = f" {shown['object'][:12]}" if shown["object"] else ""
     lines = [f"  {shown['credential']} in {shown['type']}{name}, line {shown['line']}, as {shown['form']}: {where}"]

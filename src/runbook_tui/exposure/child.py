@@ -71,7 +71,7 @@ def run_child(
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.close()
-        for message in _messages(process, cancelled or (lambda: False)):
+        for message in messages(process, cancelled or (lambda: False)):
             if "progress" in message and progress is not None:
                 progress(message["progress"])
             if "error" in message:
@@ -87,7 +87,8 @@ def run_child(
         _end(process)
 
 
-def _messages(process: subprocess.Popen[bytes], cancelled: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
+def messages(process: subprocess.Popen[bytes], cancelled: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
+    """The JSON lines a child writes, until it closes its output; ScanCancelled soon after `cancelled` says True."""
     assert process.stdout is not None
     handle = process.stdout.fileno()
     pending = bytearray()

@@ -38,7 +38,7 @@ class RuleSet:
     def __init__(self, rules: Sequence[Rule], *, fast: bool = True) -> None:
         self.rules = tuple(rules)
         #: Bytes that two windows of one large object must share so that no match falls between them.
-        self.reach = max((rule.longest for rule in self.rules), default=0) + 2 * _BEFORE
+        self.overlap = max((rule.longest for rule in self.rules), default=0) + 2 * _BEFORE
         self._confirm = [_compiled(rule.pattern) for rule in self.rules]
         triggers = [_trigger(rule.pattern) for rule in self.rules]
         self._quick = _hyperscan(triggers) if fast else None

@@ -134,7 +134,9 @@ class _Meter:
         self._write("")
 
     def show(self, facts: dict[str, Any]) -> None:
-        total = facts["total"]
+        total = facts.get("total", 0)
+        if "objects" not in facts:  # a place that was found: the result names it
+            return
         part = f" {100 * facts['objects'] // total}% of {total} objects" if total else ""
         self._write(f"{facts['phase']} {facts['repository']}{part}"[:78])
 

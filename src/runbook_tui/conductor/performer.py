@@ -231,12 +231,18 @@ class Performer:
     def _scan(self, effect: do.Scan) -> Reply:
         from pathlib import Path
 
+        from runbook_tui.conductor.scanning import ScanWatch
         from runbook_tui.exposure.child import run_child
+        from runbook_tui.exposure.model import ScanCancelled
 
         credential = self._kit.credential(self._look().subjects[effect.slot].name)
         values = [(credential.name, consumers.value_of(credential))]
+        repositories = [Path(one) for one in effect.repositories]
+        watch = ScanWatch(self._progress, self._kit.redactor.text, self._kit.clock, len(repositories))
         try:
-            return run_child(values, [Path(one) for one in effect.repositories], self._progress, self.stopped.is_set)
+            return run_child(values, repositories, watch.hear, self.stopped.is_set)
+        except ScanCancelled:
+            return {"error": watch.stopped()}
         except RunbookError as error:
             return {"error": said(error)}
 

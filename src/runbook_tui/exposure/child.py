@@ -1,8 +1,8 @@
 """The scan as a process of its own: one request line in, JSON lines out.
 
-Request: `{"values": [{"credential", "value"}], "repositories": [path, …]}`. Answers: any number of `{"progress": {…}}`,
-then one `{"result": {…}}` (the document of `scan --json`) or `{"error": {"message", "hint", "exit_code"}}`. The values
-travel on standard input only.
+Request: `{"values": [{"credential", "value"}], "repositories": [path, …]}`. Answers: any number of `{"progress": {…}}`
+and `{"found": {…}}` (a place, told as soon as it is known), then one `{"result": {…}}` (the document of `scan --json`)
+or `{"error": {"message", "hint", "exit_code"}}`. The values travel on standard input only.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def run_child(
         for message in messages(process, cancelled or (lambda: False)):
             if "progress" in message and progress is not None:
                 progress(message["progress"])
+            if "found" in message and progress is not None:
+                progress({"found": message["found"]})
             if "error" in message:
                 raise _error(message["error"])
             if "result" in message:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from runbook_tui.foundation.text import one_line
+from runbook_tui.incident.cleanup import advice
 from runbook_tui.incident.events import Event
 
 # The provider's log may have thousands of entries; the report and `incident show --json` hold all of them.
@@ -17,7 +18,8 @@ def details(event: Event) -> list[str]:
     tell = _TELL.get(event.kind)
     found = [one_line(line, 240) for line in tell(event.data)] if tell else []
     left = len(found) - _MOST
-    return [*found[:_MOST], f"… and {left} more, in the report"] if left > 0 else found
+    shown = [*found[:_MOST], f"… and {left} more, in the report"] if left > 0 else found
+    return [*shown, *(one_line(line, 700) for line in advice(event.data["result"]))] if event.kind == "scan" else shown
 
 
 def _recorded(data: Mapping[str, Any]) -> Iterator[str]:
@@ -37,12 +39,17 @@ def _audit(data: Mapping[str, Any]) -> Iterator[str]:
 def _scan(data: Mapping[str, Any]) -> Iterator[str]:
     for repository in data["result"]["repositories"]:
         for hit in repository["hits"]:
-            where = ", ".join(hit["paths"]) or f"{hit['type']} {hit['object'][:10]}"
-            since = f", since {hit['first'][0]['time']}" if hit["first"] else ""
-            lost = "" if hit["reachable"] == "ref" else f", reachable from: {hit['reachable']}"
-            yield f"{hit['form']} in {where}{since}{lost}"
+            yield hit_line(hit)
         for gap in repository["not_scanned"]:
             yield f"not seen: {gap['what']}: {gap['why']}"
+
+
+def hit_line(hit: Mapping[str, Any]) -> str:
+    """One place of a scan's document; while the scan still runs, paths and commits may not be known."""
+    where = ", ".join(map(str, hit.get("paths") or [])) or f"{hit.get('type', 'object')} {hit.get('object', '')[:10]}"
+    since = f", since {hit['first'][0]['time']}" if hit.get("first") else ""
+    lost = "" if hit.get("reachable", "ref") == "ref" else f", reachable from: {hit['reachable']}"
+    return f"{hit.get('form', 'found')} in {where}{since}{lost}"
 
 
 def _deliveries(data: Mapping[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from runbook_tui.incident.details import details
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.lines import open_lines
 from runbook_tui.incident.prompts import Prompt, check_answer
+from runbook_tui.plain.telling import Telling
 
 _GLANCE = 0.3  # seconds between two looks at what others do, while nobody types
 # The words of the registry that a line-by-line operator can use.
@@ -43,6 +44,7 @@ class _Front:
         self._client = client
         self._source, self._sink = source, sink
         self._pushes: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._telling = Telling()
         client.listen(self._pushes.put)
 
     def run(self) -> int:
@@ -100,6 +102,8 @@ class _Front:
             self._tell(push["event"])
         if "alarm" in push.get("progress", {}):
             self._say(push["progress"]["alarm"])
+        elif said := self._telling.line(push.get("progress", {})):
+            self._say(f"{self._now():%H:%M:%S} {said}")
 
     def _watch(self, prompt: str) -> None:
         """Until somebody types: say what another terminal or a waiting step does, and ask again below it."""

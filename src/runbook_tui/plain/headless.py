@@ -20,6 +20,7 @@ from runbook_tui.foundation.strict_yaml import load_file
 from runbook_tui.incident.board import sentence
 from runbook_tui.incident.lines import open_lines
 from runbook_tui.incident.plan import what_is_next
+from runbook_tui.plain.telling import Telling
 
 # A step that ended without its proof is not tried for ever.
 _TRIES = 2
@@ -90,6 +91,7 @@ def _answer(client: Client, step: str, given: dict[str, Any]) -> None:
 
 
 def _until_idle(client: Client, pushes: queue.SimpleQueue[dict[str, Any]], say: Callable[[str], None]) -> None:
+    telling = Telling()
     while True:
         try:
             push = pushes.get(timeout=0.05)
@@ -105,6 +107,8 @@ def _until_idle(client: Client, pushes: queue.SimpleQueue[dict[str, Any]], say: 
             told = push["progress"]
             hint = "; ".join([told["hint"], *(f"by hand: {one}" for one in told["by_hand"])])
             raise RunbookError(told["alarm"], hint, exit_code=Exit.INCOMPLETE)
+        if said := telling.line(push.get("progress", {})):
+            say(f"{client.clock.now():%H:%M:%S} {said}")
 
 
 def _wait_for(client: Client, waiting: tuple[str, ...]) -> None:

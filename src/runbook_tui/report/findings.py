@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from runbook_tui.incident.cleanup import advice
 from runbook_tui.incident.events import Event
 from runbook_tui.incident.lines import closed_loop, lines
 from runbook_tui.incident.state import Side, Subject
@@ -169,6 +170,8 @@ def _scan(view: View, result: Mapping[str, Any]) -> list[str]:
     if hits:
         header = ("repository", "paths", "form", "first commit", "refs", "reachable from")
         shown += table(header, hits)
+        steps = ["Rotate first, history second."] if view.public else advice(result)
+        shown += ["Clean-up, in this order:", "", *(f"- {inline(one, limit=700)}" for one in steps), ""]
     else:
         shown += ["No copy was found in what was searched.", ""]
     if gaps:

@@ -15,6 +15,7 @@ from runbook_tui.tui.safe_app import SafeApp
 from runbook_tui.tui.styling import CSS
 
 Reply = Callable[[dict[str, Any]], None]
+_FOUND = 5  # places shown while a search goes on; all of them stand in the timeline when it is over
 
 
 @runtime_checkable
@@ -34,6 +35,7 @@ class Host(SafeApp[int]):
         self.client = client
         self.words = ""
         self.progress = ""
+        self.found: tuple[str, ...] = ()  # the last places a running search has found
         self.alarm = ""
         self._pending = ""  # the request whose reply is awaited
 
@@ -60,12 +62,14 @@ class Host(SafeApp[int]):
             if "lost" in push:
                 self.alarm = f"the conductor is gone: {foreign(push['lost'])}; leave, then `runbook resume`"
         if not any(one.status == "running" for one in self.client.state.steps.values()):
-            self.progress = ""
+            self.progress, self.found = "", ()
         self.redraw()
 
     def _note_progress(self, progress: Mapping[str, Any]) -> None:
         if "alarm" in progress:
             self.alarm = foreign(progress["alarm"])
+        elif "found" in progress:
+            self.found = (*self.found, f"found: {foreign(progress['found'])}")[-_FOUND:]
         else:
             said = progress.get("text") or ", ".join(f"{key} {value}" for key, value in progress.items())
             self.progress = foreign(said)

@@ -120,7 +120,7 @@ class IncidentScreen(Screen[None]):
         foot = self._foot(shown, width)
         # Most ticks move nothing but the clock: the body is drawn again only when something else differs.
         still = replace(shown, clock="", left="", used=0.0)
-        key = (still, client.state.seq, client.driving, app.progress, app.size)
+        key = (still, client.state.seq, client.driving, app.progress, app.found, app.size)
         if key != self._body:
             self._body = key
             self._draw_body(shown, 0 if compact else SIDE, width, height - len(rows) - len(foot))
@@ -145,8 +145,8 @@ class IncidentScreen(Screen[None]):
     def _told(self, shown: Board) -> tuple[str, ...]:
         """What is under way, or how to do the step by hand after a refusal."""
         app = self.incident_app
-        if app.progress:
-            return (app.progress,)
+        if app.progress or app.found:
+            return tuple(filter(None, (app.progress, *app.found)))
         step = shown.next_step
         return tuple(foreign(line) for line in app.client.state.step(step.id).manual) if step else ()
 

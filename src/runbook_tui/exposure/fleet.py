@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[dict[str, Any]], None]
 _PATIENCE = 12.0  # seconds the engine gets to end its workers
-_ADDRESS = re.compile(r"(?P<scheme>tcp|tls)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
+_ADDRESS = re.compile(r"(?P<scheme>tcp|tls)://(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\]):\d{1,5}")
 # What Python, git and ssh need; DASK_* and the rest of the environment stay behind.
 _KEPT = (
     *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "SSH_AUTH_SOCK"),

@@ -19,6 +19,7 @@ import queue
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import threading
 from collections import deque
@@ -26,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from runbook_tui import __version__
 from runbook_tui.exposure.fleet_seal import Sender
@@ -205,6 +207,7 @@ def _client(request: dict[str, Any]) -> Iterator[Any]:
     Security = untyped.Security
 
     if request["scheduler"]:
+        _knock(request["scheduler"])
         security = None
         if request["tls"]:
             folder = Path(request["tls"])
@@ -235,6 +238,12 @@ def _client(request: dict[str, Any]) -> Iterator[Any]:
         Client(cluster, security=security, timeout=_JOINING, set_as_default=False) as client,
     ):
         yield client
+
+
+def _knock(address: str) -> None:
+    """OSError at once where nobody listens; distributed would try for a minute."""
+    parts = urlsplit(address)
+    socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10).close()
 
 
 def _settle(config: Any) -> None:

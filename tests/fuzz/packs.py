@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from runbook_tui.exposure.config import parse_config
-from runbook_tui.exposure.graph import Graph
+from runbook_tui.exposure.graph import parse_node
 from runbook_tui.exposure.index import IndexDamaged, read_index
 from runbook_tui.exposure.search import _LFS_POINTER
 from runbook_tui.exposure.trees import entries
@@ -57,8 +57,4 @@ def one(data: bytes) -> None:
     elif kind == b"l":
         _LFS_POINTER.match(rest[:1024])
     else:
-        graph = Graph()
-        name = b"\x33" * 20
-        graph.add(name, "commit" if kind == b"g" else "tag", rest)
-        graph.reaching({name: 1}, graph.children())
-        graph.nodes[name].mark(name)
+        parse_node("commit" if kind == b"g" else "tag", rest).mark(b"\x33" * 20)

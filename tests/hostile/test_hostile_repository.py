@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "exposure"))
 from git_builder import VALUE, Repo, document, gaps, hits
 
 from runbook_tui.exposure.config import parse_config
-from runbook_tui.exposure.graph import Graph
+from runbook_tui.exposure.graph import parse_node
 from runbook_tui.exposure.index import IndexDamaged, read_index
 from runbook_tui.exposure.trees import entries
 from runbook_tui.foundation.errors import RunbookError
@@ -211,10 +211,8 @@ def test_the_parsers_take_any_bytes(content: bytes, seed: int) -> None:
     for size in (20, 32):
         entries(content, size)
         entries(b"100644 x\0" + content, size)
-    graph = Graph()
-    for number, kind in enumerate(("commit", "tag")):
-        graph.add(bytes([number]) * 20, kind, b"author " + content)
-    graph.reaching({bytes(20): 1}, graph.children())
+    for kind in ("commit", "tag"):
+        parse_node(kind, b"author " + content).mark(bytes(20))
     try:
         list(read_index(b"DIRC" + struct.pack(">II", 2 + seed % 3, seed) + content, 20))
     except IndexDamaged:

@@ -93,6 +93,20 @@ class Forms:
                 found.remove(match)
         return found
 
+    def prefilter(self) -> set[bytes]:
+        """Literals of which every match of `find` has at least one beside it; empty where that cannot be said."""
+        found: set[bytes] = set()
+        for needle in self._needles:
+            if needle.patterns and not needle.anchor:
+                return set()
+            found.update(literal for _, literal in needle.literals)
+            for encoded in needle.encoded:
+                found |= {encoded.head, encoded.tail}
+            if needle.patterns:
+                found.add(needle.anchor)
+        # A literal that holds another one says nothing more.
+        return {one for one in found if not any(other in one for other in found if other != one)}
+
     def _find(self, data: bytes) -> Iterator[Match]:
         for index, needle in enumerate(self._needles):
             seen = set()

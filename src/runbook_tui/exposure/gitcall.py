@@ -54,11 +54,12 @@ class SafeGit:
 
         `own_group` False leaves git in this process's group, for a child whose whole group its parent kills.
         """
-        self._stores = stores
-        self._format = object_format
+        self.stores = stores
+        self.object_format = object_format
         self._cancelled = cancelled
         self._own_group = own_group
         self._folder = ""
+        self._initialised = False
 
     def __enter__(self) -> SafeGit:
         git = shutil.which("git")
@@ -66,24 +67,24 @@ class SafeGit:
             raise RunbookError("git is not installed", "install git (on Debian: apt install git)")
         self._git = str(Path(git).absolute())
         self._folder = tempfile.mkdtemp(prefix="runbook-scan-")
-        try:
-            made = subprocess.run(
-                [self._git, "init", "-q", "--bare", "--template=", f"--object-format={self._format}", self._folder],
-                env=self._environment(),
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=60,
-                check=False,
-            )
-            if made.returncode:
-                message = f"this git cannot read repositories of format {self._format}"
-                raise RunbookError(message, "install git 2.29 or newer", exit_code=Exit.INCOMPLETE)
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
         return self
+
+    def _initialise(self) -> None:
+        """Make the folder a repository: only when git is needed at all."""
+        made = subprocess.run(
+            [self._git, "init", "-q", "--bare", "--template=", f"--object-format={self.object_format}", self._folder],
+            env=self._environment(),
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        if made.returncode:
+            message = f"this git cannot read repositories of format {self.object_format}"
+            raise RunbookError(message, "install git 2.29 or newer", exit_code=Exit.INCOMPLETE)
+        self._initialised = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -93,6 +94,8 @@ class SafeGit:
     @contextlib.contextmanager
     def run(self, arguments: Sequence[str], feed: bytes = b"") -> Iterator[GitOutput]:
         """Run one git command with `feed` (object names) on its standard input; killed when the block ends."""
+        if not self._initialised:
+            self._initialise()
         with tempfile.TemporaryFile(dir=self._folder) as names, tempfile.TemporaryFile(dir=self._folder) as errors:
             names.write(feed)
             names.seek(0)
@@ -130,7 +133,7 @@ class SafeGit:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_SYSTEM": "/dev/null",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(_quoted(store) for store in self._stores),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(_quoted(store) for store in self.stores),
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_TERMINAL_PROMPT": "0",

@@ -7,11 +7,13 @@ as bit sets: bit `i` stands for hit object `i`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from array import array
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from runbook_tui.exposure.model import Mark
 
+NOTHING = -1  # no place; no time
 _TIME = re.compile(rb"(.*?) ?(-?\d{1,20}) [+-]\d{1,6}$", re.DOTALL)
 _LATEST = 253402300799  # the end of the year 9999
 
@@ -29,87 +31,32 @@ class Node:
         return Mark(name.hex(), self.author.decode("utf-8", "replace"), self.time)
 
 
-class Graph:
-    """All commits and tags of one store."""
+def parse_node(kind: str, data: bytes) -> Node:
+    """A commit or tag object; a header that makes no sense is left out of the node, not refused."""
+    fields: dict[bytes, bytes] = {}
+    parents = []
+    for line in data.partition(b"\n\n")[0].split(b"\n"):
+        key, _, value = line.partition(b" ")
+        if key == b"parent":
+            parents.append(_name(value))
+        elif key and key not in fields:
+            fields[key] = value
+    if kind == "commit":
+        author, _ = _signature(fields.get(b"author", b""))
+        _, time = _signature(fields.get(b"committer", b""))
+        return Node(tuple(filter(None, parents)), _name(fields.get(b"tree", b"")), author, time)
+    author, time = _signature(fields.get(b"tagger", b""))
+    target = _name(fields.get(b"object", b""))
+    on_node = fields.get(b"type") in (b"commit", b"tag")
+    return Node((target,) if on_node and target else (), b"" if on_node else target, author, time)
 
-    def __init__(self) -> None:
-        self.nodes: dict[bytes, Node] = {}
-        self._people: dict[bytes, bytes] = {}
 
-    def add(self, name: bytes, kind: str, data: bytes) -> None:
-        """Take in a commit or tag object; a header that makes no sense is left out of the node, not refused."""
-        fields: dict[bytes, bytes] = {}
-        parents = []
-        for line in data.partition(b"\n\n")[0].split(b"\n"):
-            key, _, value = line.partition(b" ")
-            if key == b"parent":
-                parents.append(_name(value))
-            elif key and key not in fields:
-                fields[key] = value
-        if kind == "commit":
-            author, _ = self._signature(fields.get(b"author", b""))
-            _, time = self._signature(fields.get(b"committer", b""))
-            self.nodes[name] = Node(tuple(filter(None, parents)), _name(fields.get(b"tree", b"")), author, time)
-            return
-        author, time = self._signature(fields.get(b"tagger", b""))
-        target = _name(fields.get(b"object", b""))
-        on_node = fields.get(b"type") in (b"commit", b"tag")
-        self.nodes[name] = Node((target,) if on_node and target else (), b"" if on_node else target, author, time)
-
-    def _signature(self, value: bytes) -> tuple[bytes, int | None]:
-        match = _TIME.match(value)
-        if match is None:
-            return self._people.setdefault(value, value), None
-        time = int(match[2])
-        return self._people.setdefault(match[1], match[1]), time if 0 <= time <= _LATEST else None
-
-    def children(self) -> dict[bytes, list[bytes]]:
-        """Name -> names of the nodes that have it as a parent."""
-        found: dict[bytes, list[bytes]] = {}
-        for name, node in self.nodes.items():
-            for parent in node.parents:
-                found.setdefault(parent, []).append(name)
-        return found
-
-    def first(self, holders: set[bytes]) -> list[bytes]:
-        """The commits among `holders` none of whose parents is one; a tag is first only where no commit is."""
-        return self._commits(name for name in holders if not any(p in holders for p in self.nodes[name].parents))
-
-    def last(self, holders: set[bytes], children: Mapping[bytes, list[bytes]]) -> list[bytes]:
-        """The commits among `holders` none of whose children is one."""
-        return self._commits(name for name in holders if not any(c in holders for c in children.get(name, ())))
-
-    def _commits(self, names: Iterable[bytes]) -> list[bytes]:
-        return sorted(names, key=lambda name: (self.nodes[name].time or 0, name))
-
-    def reaching(self, own: Mapping[bytes, int], children: Mapping[bytes, list[bytes]]) -> dict[bytes, int]:
-        """Name -> the hits that the node or anything in its past holds; nodes without any are left out.
-
-        Walks only the future of the nodes in `own`, parents before children.
-        """
-        future = set(own)
-        stack = list(own)
-        while stack:
-            for child in children.get(stack.pop(), ()):
-                if child not in future:
-                    future.add(child)
-                    stack.append(child)
-        waiting = {name: sum(parent in future for parent in self.nodes[name].parents) for name in future}
-        ready = [name for name, count in waiting.items() if count == 0]
-        reached: dict[bytes, int] = {}
-        while ready:
-            name = ready.pop()
-            mask = own.get(name, 0)
-            for parent in self.nodes[name].parents:
-                past = reached.get(parent, 0)
-                if past | mask != mask:
-                    mask = past if past | mask == past else past | mask  # the same integer is shared where possible
-            reached[name] = mask
-            for child in children.get(name, ()):
-                waiting[child] -= 1
-                if waiting[child] == 0:
-                    ready.append(child)
-        return reached
+def _signature(value: bytes) -> tuple[bytes, int | None]:
+    match = _TIME.match(value)
+    if match is None:
+        return value, None
+    time = int(match[2])
+    return match[1], time if 0 <= time <= _LATEST else None
 
 
 def _name(text: bytes) -> bytes:
@@ -118,3 +65,86 @@ def _name(text: bytes) -> bytes:
         return bytes.fromhex(text.decode("ascii"))
     except ValueError:
         return b""
+
+
+@dataclass(slots=True)
+class NodeList:
+    """Nodes as columns, small enough to travel between processes; objects are given by their places."""
+
+    places: array[int] = field(default_factory=lambda: array("q"))
+    contents: array[int] = field(default_factory=lambda: array("q"))
+    times: array[int] = field(default_factory=lambda: array("q"))
+    counts: array[int] = field(default_factory=lambda: array("q"))  # of parents
+    parents: array[int] = field(default_factory=lambda: array("q"))  # of all nodes, one after the other
+
+    def extend(self, other: NodeList) -> None:
+        for mine, more in (
+            (self.places, other.places),
+            (self.contents, other.contents),
+            (self.times, other.times),
+            (self.counts, other.counts),
+            (self.parents, other.parents),
+        ):
+            mine.extend(more)
+
+
+class Graph:
+    """All commits and tags of one store. Nodes are numbered from 0."""
+
+    def __init__(self, nodes: NodeList) -> None:
+        self.places = nodes.places.tolist()
+        self.numbers = {place: number for number, place in enumerate(self.places)}
+        self.contents = nodes.contents.tolist()
+        self._times = nodes.times
+        self.parents: list[tuple[int, ...]] = []
+        self.children: dict[int, list[int]] = {}
+        number = self.numbers.get
+        given = nodes.parents.tolist()
+        start = 0
+        for node, count in enumerate(nodes.counts):
+            found = tuple(parent for place in given[start : start + count] if (parent := number(place)) is not None)
+            start += count
+            self.parents.append(found)
+            for parent in found:
+                self.children.setdefault(parent, []).append(node)
+
+    def first(self, holders: Collection[int]) -> list[int]:
+        """The nodes among `holders` none of whose parents is one, earliest first."""
+        return self._by_time(node for node in holders if not any(p in holders for p in self.parents[node]))
+
+    def last(self, holders: Collection[int]) -> list[int]:
+        """The nodes among `holders` none of whose children is one, earliest first."""
+        return self._by_time(node for node in holders if not any(c in holders for c in self.children.get(node, ())))
+
+    def _by_time(self, nodes: Iterable[int]) -> list[int]:
+        # Places are in the order of names, so the order is the same on every run.
+        return sorted(nodes, key=lambda node: (max(self._times[node], 0), self.places[node]))
+
+    def reaching(self, own: Mapping[int, int]) -> dict[int, int]:
+        """Node -> the hits that it or anything in its past holds; nodes without any are left out.
+
+        Walks only the future of the nodes in `own`, parents before children.
+        """
+        future = set(own)
+        stack = list(own)
+        while stack:
+            for child in self.children.get(stack.pop(), ()):
+                if child not in future:
+                    future.add(child)
+                    stack.append(child)
+        waiting = {node: sum(parent in future for parent in self.parents[node]) for node in future}
+        ready = [node for node, count in waiting.items() if count == 0]
+        reached: dict[int, int] = {}
+        while ready:
+            node = ready.pop()
+            mask = own.get(node, 0)
+            for parent in self.parents[node]:
+                past = reached.get(parent, 0)
+                if past | mask != mask:
+                    mask = past if past | mask == past else past | mask  # the same integer is shared where possible
+            reached[node] = mask
+            for child in self.children.get(node, ()):
+                waiting[child] -= 1
+                if waiting[child] == 0:
+                    ready.append(child)
+        return reached

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_tui.exposure.forms import Forms
 from runbook_tui.exposure.gitcall import SafeGit
 from runbook_tui.exposure.mapping import HitMap
+from runbook_tui.exposure.matcher import FormMatcher
 from runbook_tui.exposure.model import Gaps, Hit, RepositoryScan, ScanCancelled, ScanResult
-from runbook_tui.exposure.objects import GitObjects, Objects
+from runbook_tui.exposure.objects import Objects, open_objects, places_of
 from runbook_tui.exposure.refs import Pointers, read_pointers
 from runbook_tui.exposure.repository import Repository, has_promisor_pack, modules, open_repository, stores
-from runbook_tui.exposure.search import Sweep, lfs_missing, sweep
+from runbook_tui.exposure.search import Sweep, lfs_missing
+from runbook_tui.exposure.share import Share
 from runbook_tui.exposure.sidefiles import FileMatch, search_side_files
 from runbook_tui.exposure.veil import Veil, veil, veiled
 from runbook_tui.foundation.text import plain
@@ -37,8 +39,9 @@ def scan(
     """Look for every value, in every form, in everything each repository holds.
 
     `values` are (credential name, secret). `progress` is told `{"repository", "phase", "objects", "total"}` now and
-    then; `cancelled` is asked several times a second, and ScanCancelled is raised soon after it says True. RunbookError
-    when a path is no readable repository (before any is searched), a value is too short, or git is missing. Nothing is
+    then, and while objects are searched also `"bytes"` and `"seconds_left"` (None when that cannot be told).
+    `cancelled` is asked several times a second, and ScanCancelled is raised soon after it says True. RunbookError when
+    a path is no readable repository (before any is searched), a value is too short, or git is missing. Nothing is
     written to the repositories and nothing in them is run. No value stands in the result, not even as a part of
     a name (`veil`). `own_group`: see `SafeGit`.
     """
@@ -90,7 +93,6 @@ class _RepositoryScan:
         self._tell = tell
         self._cancelled = cancelled
         self._own_group = own_group
-        self._name_size = 32 if repository.object_format == "sha256" else 20
 
     def run(self, inner: set[str]) -> RepositoryScan:
         """Scan it; `inner` are the folder names of submodules that are scanned as repositories of their own."""
@@ -100,10 +102,15 @@ class _RepositoryScan:
         directories = stores(self._repository, self._gaps)
         git = SafeGit(directories, self._repository.object_format, self._cancelled, own_group=self._own_group)
         with git:
-            objects = GitObjects(git, self._forms.overlap, self._gaps)
-            swept = sweep(objects, self._forms, self._name_size, pointers.shallow, self._gaps, self._tell)
-            self._tell({"phase": "tracing", "objects": swept.objects, "total": len(objects.types)})
-            hits = self._hits(objects, swept, pointers)
+            matcher = FormMatcher(self._forms)
+            objects = open_objects(git, matcher.overlap, self._gaps)
+            sweep = Sweep(objects, matcher, pointers.shallow, self._cancelled, self._tell)
+            sweep.run()
+            swept = sweep.all
+            self._tell({"phase": "tracing", "objects": swept.objects, "total": len(objects), "bytes": swept.size})
+            hits = self._hits(sweep, pointers)
+        for gap in sorted(swept.gaps):
+            self._gaps.add(*gap)
         files = list(search_side_files(self._repository, self._forms, self._gaps, self._cancelled))
         hits += [self._file_hit(found) for found in files]
         if self._cancelled():
@@ -111,16 +118,16 @@ class _RepositoryScan:
         self._note_unreadable(objects)
         self._note_missing(objects, swept, pointers, partial=has_promisor_pack(directories))
         self._note_elsewhere(swept, pointers, inner)
-        self._tell({"phase": "done", "objects": swept.objects, "total": len(objects.types)})
+        self._tell({"phase": "done", "objects": swept.objects, "total": len(objects), "bytes": swept.size})
         seconds = time.monotonic() - start
         path = str(self._repository.path)
-        return RepositoryScan(path, swept.objects, swept.bytes, seconds, self._gaps.all(), tuple(hits))
+        return RepositoryScan(path, swept.objects, swept.size, seconds, self._gaps.all(), tuple(hits))
 
-    def _hits(self, objects: Objects, swept: Sweep, pointers: Pointers) -> list[Hit]:
-        if not swept.found:
+    def _hits(self, sweep: Sweep, pointers: Pointers) -> list[Hit]:
+        if not sweep.all.found:
             return []
-        traced = HitMap(self._repository, objects, swept, pointers, self._name_size, self._gaps)
-        hits = [traced.hit(found, self._names[found.needle]) for found in swept.found.values()]
+        traced = HitMap(self._repository, sweep, pointers, self._gaps)
+        hits = [traced.hit(found, self._names[found.needle]) for found in sweep.all.found]
         return sorted(hits, key=_by_time)
 
     def _file_hit(self, found: FileMatch) -> Hit:
@@ -130,35 +137,36 @@ class _RepositoryScan:
         return Hit(name, found.match.form, "", "file", (found.path,), found.line, pushed=pushed)
 
     def _note_unreadable(self, objects: Objects) -> None:
-        broken = list(objects.unreadable.items())
+        broken = sorted(objects.unreadable.items())
         for name, why in broken[:_NAMED]:
             self._gaps.add(f"object {name.hex()}", why)
         if len(broken) > _NAMED:
             self._gaps.add(f"{len(broken) - _NAMED} more objects", "corrupt")
-        if not objects.types:
+        if not len(objects):
             self._gaps.add("the repository", "it has no objects: there was nothing to search")
 
-    def _note_missing(self, objects: Objects, swept: Sweep, pointers: Pointers, *, partial: bool) -> None:
+    def _note_missing(self, objects: Objects, swept: Share, pointers: Pointers, *, partial: bool) -> None:
         missing = {name: by for name, by in swept.missing.items() if name not in objects.unreadable}
+        lost = _absent(objects, pointers.refs.values()) - objects.unreadable.keys()
         for ref, name in pointers.refs.items():
-            if name not in objects.types and name not in objects.unreadable:
+            if name in lost:
                 missing.setdefault(name, f"ref {ref}")
         if missing and (partial or self._repository.config.partial):
             self._gaps.add(f"{len(missing)} objects", "a partial clone: they were never fetched")
         elif missing:
-            by = next(iter(missing.values()))
+            by = missing[min(missing)]
             self._gaps.add(f"{len(missing)} objects", f"missing from the store (one is named by {by})")
         if pointers.shallow:
             self._gaps.add(
                 f"history before {len(pointers.shallow)} commits",
                 "a shallow clone: older commits were never fetched",
             )
-        gone = {name for values in pointers.reflogs.values() for name in values} - objects.types.keys()
+        gone = _absent(objects, {name for values in pointers.reflogs.values() for name in values})
         gone -= objects.unreadable.keys()
         if gone:
             self._gaps.add(f"{len(gone)} objects that only reflogs name", "already removed from the store")
 
-    def _note_elsewhere(self, swept: Sweep, pointers: Pointers, inner: set[str]) -> None:
+    def _note_elsewhere(self, swept: Share, pointers: Pointers, inner: set[str]) -> None:
         for remote in sorted(self._repository.config.remotes):
             self._gaps.add(
                 f"remote {remote}: branches, pull requests and forks that were never fetched",
@@ -173,6 +181,11 @@ class _RepositoryScan:
             self._gaps.add(f"{away} large files", "kept by git LFS and not in this clone")
 
 
-def _by_time(hit: Hit) -> tuple[float, str, str]:
+def _absent(objects: Objects, names: Collection[bytes]) -> set[bytes]:
+    """Those of the names that the store does not list."""
+    return {name for name, place in zip(names, places_of(objects, names), strict=True) if place < 0}
+
+
+def _by_time(hit: Hit) -> tuple[float, str, str, str, tuple[str, ...]]:
     times = [mark.time for mark in hit.first if mark.time is not None]
-    return min(times, default=float("inf")), hit.object, hit.form
+    return min(times, default=float("inf")), hit.object, hit.form, hit.credential, hit.paths

@@ -7,11 +7,14 @@ run for ever, and a tree that stands in a million places is looked at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runbook_tui.exposure.matcher import Matcher
 from runbook_tui.exposure.model import MAX_PATH, Gaps
-from runbook_tui.exposure.objects import Objects
+from runbook_tui.exposure.objects import TREE, Objects, Part
+from runbook_tui.exposure.share import Found, Share
 
 MAX_PATHS = 1000  # of one object
 _ENTRIES = {
@@ -19,7 +22,6 @@ _ENTRIES = {
     20: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})|.+", re.DOTALL),
     32: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})|.+", re.DOTALL),
 }
-_TREE = b"40000"
 _GITLINK = b"160000"
 
 
@@ -29,35 +31,80 @@ def entries(data: bytes, name_size: int) -> list[tuple[bytes, bytes, bytes]] | N
     return None if found and not found[-1][0] else found
 
 
-def is_tree(mode: bytes) -> bool:
-    return mode.lstrip(b"0") == _TREE
-
-
 def is_gitlink(mode: bytes) -> bool:
     return mode == _GITLINK
 
 
+class TreeSearch:
+    """What every way of reading trees does with one of them: search its file names, look up what it names."""
+
+    def __init__(self, objects: Objects, matcher: Matcher, hits: Collection[int] | None) -> None:
+        """`hits`: the places of objects whose trees are wanted; None when no edges are to be gathered."""
+        self._objects = objects
+        self._matcher = matcher
+        self._hits = hits
+        self.suspicious = matcher.suspicious
+
+    def add(self, place: int, data: bytes, share: Share) -> None:
+        if self.suspicious(data):
+            self.find(place, data, share)
+        self.entry_by_entry(place, data, share)
+
+    def finish(self, share: Share) -> None:
+        """Nothing waits here."""
+
+    def find(self, place: int, data: bytes, share: Share) -> None:
+        """Search one tree. The bytes of object names in between could match by chance: only file names count."""
+        if not (matches := self._matcher.find(data)):
+            return
+        found: dict[tuple[int, str], Found] = {}
+        listed = entries(data, self._objects.name_size)
+        if listed is None:  # what can be read of it still counts, so its bytes are searched like a file's
+            for match in matches:
+                found.setdefault((match.needle, match.form), Found(match.needle, match.form, place, TREE, 1))
+        for position, (_, name, _) in enumerate(listed or (), 1):
+            for match in self._matcher.find(name):
+                key = (match.needle, match.form)
+                before = found.get(key) or Found(match.needle, match.form, place, TREE, position)
+                found[key] = before._replace(names=(*before.names, name))
+        share.found += found.values()
+
+    def entry_by_entry(self, place: int, data: bytes, share: Share) -> None:
+        """Look up the names in one tree; a malformed one becomes a gap."""
+        listed = entries(data, self._objects.name_size)
+        if listed is None:
+            share.gaps.append((f"tree {self._objects.name(place).hex()}", "malformed"))
+            return
+        found = self._objects.find(b"".join(child for _, _, child in listed))
+        for there, (mode, name, child) in zip(found, listed, strict=True):
+            if there < 0:
+                if is_gitlink(mode):
+                    share.gitlinks.add(name)
+                else:
+                    share.miss(child, "tree", self._objects.name(place))
+            elif self._hits is not None and (self._objects.kind(there) == TREE or there in self._hits):
+                share.edges[0].append(there)
+                share.edges[1].append(place)
+
+
 @dataclass
 class Holders:
-    """The trees that hold hits."""
+    """The trees that hold hits; objects are given by their places."""
 
-    #: Hit object -> all trees with it inside, at any depth (a hit that is a tree is among its own).
-    by_hit: dict[bytes, set[bytes]] = field(default_factory=dict)
-    #: Tree or hit object -> where it stands; a tree's paths end in `/` (or are empty for a top).
-    paths: dict[bytes, set[bytes]] = field(default_factory=dict)
+    #: Hit -> all trees with it inside, at any depth (a hit that is a tree is among its own).
+    by_hit: dict[int, set[int]] = field(default_factory=dict)
+    #: Tree or hit -> where it stands; a tree's paths end in `/` (or are empty for a top).
+    paths: dict[int, set[bytes]] = field(default_factory=dict)
 
 
-def find_holders(objects: Objects, hits: Iterable[bytes], name_size: int) -> Holders:
-    """Read every tree once and find the ones that hold one of the `hits` (blobs or trees)."""
-    wanted = set(hits)
-    above: dict[bytes, list[bytes]] = {}
-    for piece in objects.read(name for name, kind in objects.types.items() if kind == "tree"):
-        for mode, _, child in entries(piece.data, name_size) or ():
-            if child in wanted or is_tree(mode):
-                above.setdefault(child, []).append(piece.name)
+def find_holders(objects: Objects, hits: Collection[int], children: array[int], trees: array[int]) -> Holders:
+    """The trees that hold the `hits` (blobs or trees), by the edges of all trees."""
+    above: dict[int, list[int]] = {}
+    for child, tree in _leading_to(objects, hits, children, trees):
+        above.setdefault(child, []).append(tree)
     found = Holders()
-    for hit in wanted:
-        holding = {hit} if objects.types.get(hit) == "tree" else set()
+    for hit in hits:
+        holding = {hit} if objects.kind(hit) == TREE else set()
         stack = [hit]
         while stack:
             for tree in above.get(stack.pop(), ()):
@@ -68,21 +115,46 @@ def find_holders(objects: Objects, hits: Iterable[bytes], name_size: int) -> Hol
     return found
 
 
-def find_paths(objects: Objects, holders: Holders, tops: Iterable[bytes], name_size: int, gaps: Gaps) -> None:
+def _leading_to(
+    objects: Objects, hits: Collection[int], children: array[int], trees: array[int]
+) -> Iterable[tuple[int, int]]:
+    """The edges on the way to any of the hits; without numpy all edges, which are no wrong answer."""
+    if objects.names is None:
+        return zip(children, trees, strict=True)
+    import numpy as np
+
+    below, above = np.frombuffer(children, np.int64), np.frombuffer(trees, np.int64)
+    holding = np.zeros(len(objects.names), bool)
+    holding[list(hits)] = True
+    while True:
+        fresh = above[holding[below] & ~holding[above]]
+        if not len(fresh):
+            break
+        holding[fresh] = True
+    kept = holding[below]
+    return zip(below[kept].tolist(), above[kept].tolist(), strict=True)
+
+
+#: Reads parts of a store: (part) -> (place, kind, data) of whole objects.
+Reading = Callable[[Sequence[Part]], Iterator[tuple[int, int, bytes]]]
+
+
+def find_paths(objects: Objects, read: Reading, holders: Holders, tops: Iterable[int], gaps: Gaps) -> None:
     """Fill in `holders.paths`, starting from `tops` (trees of commits, and trees that refs or tags name).
 
     Where no top leads, the paths are relative to a tree that no other tree holds.
     """
     trees = set().union(*holders.by_hit.values())
-    below: dict[bytes, list[tuple[bytes, bytes]]] = {}
-    held: set[bytes] = set()
-    for piece in objects.read(trees):
-        for mode, name, child in entries(piece.data, name_size) or ():
-            if child in trees and is_tree(mode):
-                below.setdefault(piece.name, []).append((name + b"/", child))
+    below: dict[int, list[tuple[bytes, int]]] = {}
+    held: set[int] = set()
+    for tree, _, data in read(objects.parts_of(trees)):
+        listed = entries(data, objects.name_size) or ()
+        for child, (_, name, _) in zip(objects.find(b"".join(raw for _, _, raw in listed)), listed, strict=True):
+            if child in trees:
+                below.setdefault(tree, []).append((name + b"/", child))
                 held.add(child)
             elif child in holders.by_hit:
-                below.setdefault(piece.name, []).append((name, child))
+                below.setdefault(tree, []).append((name, child))
     proper, cut = _spread(set(tops) & trees, below, trees)
     stray, cut_too = _spread(trees - held - set(tops), below, trees)
     holders.paths = stray | proper
@@ -91,10 +163,10 @@ def find_paths(objects: Objects, holders: Holders, tops: Iterable[bytes], name_s
 
 
 def _spread(
-    tops: set[bytes], below: Mapping[bytes, list[tuple[bytes, bytes]]], trees: set[bytes]
-) -> tuple[dict[bytes, set[bytes]], bool]:
+    tops: set[int], below: Mapping[int, list[tuple[bytes, int]]], trees: set[int]
+) -> tuple[dict[int, set[bytes]], bool]:
     """Object -> its paths from the `tops`, and whether some had to be left out."""
-    paths: dict[bytes, set[bytes]] = {tree: {b""} for tree in tops}
+    paths: dict[int, set[bytes]] = {tree: {b""} for tree in tops}
     stack = [(tree, b"") for tree in tops]
     cut = False
     while stack:
@@ -113,6 +185,6 @@ def _spread(
     return paths, cut
 
 
-def tree_paths(paths: Mapping[bytes, set[bytes]], tree: bytes, names: Iterable[bytes]) -> list[bytes]:
+def tree_paths(paths: Mapping[int, set[bytes]], tree: int, names: Iterable[bytes]) -> list[bytes]:
     """Full paths of entries of a tree."""
     return [path + name for path in paths.get(tree, {b""}) for name in names]

@@ -1,0 +1,106 @@
+"""Looking for something in millions of objects: a quick look that may be wrong one way, then a thorough one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from runbook_tui.exposure.forms import Forms, Match
+
+_LENGTHS = (0, 16, 10)  # of the literals of one set; 0: whole
+_SAMPLE = 4  # how often a set may strike in a thousand pieces before it is given up
+
+
+class Matcher(Protocol):
+    """What a pass over all objects looks for."""
+
+    @property
+    def overlap(self) -> int:
+        """Bytes that two windows of one large object must share so that no match falls between them."""
+        ...
+
+    def suspicious(self, data: bytes) -> bool:
+        """False only where `find` finds nothing."""
+        ...
+
+    def find(self, data: bytes) -> Sequence[Any]:
+        """Everything in `data`; each has `start`, its offset."""
+        ...
+
+
+class FormMatcher:
+    """`Matcher` of known values: by hyperscan over literals that every form contains, where there are such."""
+
+    def __init__(self, forms: Forms) -> None:
+        self._forms = forms
+        self._literals = forms.prefilter()
+        self.suspicious: Callable[[bytes], bool] = lambda data: True
+        scanners = [scanner for length in _LENGTHS[:1] if (scanner := self._scanner(length))]
+        if scanners:
+            self.suspicious = scanners[0]
+
+    @property
+    def overlap(self) -> int:
+        return self._forms.overlap
+
+    def find(self, data: bytes) -> list[Match]:
+        return self._forms.find(data)
+
+    def tune(self, sample: Sequence[bytes]) -> None:
+        """Take the fastest of several equivalent sets of literals: hyperscan's speed depends on them and the data."""
+        import time
+
+        best: tuple[float, Callable[[bytes], bool]] | None = None
+        for length in _LENGTHS:
+            scanner = self._scanner(length)
+            if scanner is None:
+                return
+            start = time.perf_counter()
+            struck = sum(scanner(piece) for piece in sample)
+            spent = time.perf_counter() - start
+            if struck * 1000 <= max(len(sample), 1000) * _SAMPLE and (best is None or spent < best[0]):
+                best = spent, scanner
+        if best is not None:
+            self.suspicious = best[1]
+
+    def _scanner(self, length: int) -> Callable[[bytes], bool] | None:
+        if not self._literals:
+            return None
+        # The ends of literals tell more than their beginnings: escapes begin alike.
+        return literal_scanner({literal[-length:] for literal in self._literals})
+
+
+def literal_scanner(literals: Iterable[bytes]) -> Callable[[bytes], bool] | None:
+    """A function that says whether any of the literals stands in some bytes; None where hyperscan is not there."""
+    try:
+        import hyperscan
+    except ImportError:
+        return None
+    # As hexadecimal escapes: its own literal mode stops at a NUL.
+    expressions = [b"".join(b"\\x%02x" % byte for byte in literal) for literal in sorted(literals)]
+    database = hyperscan.Database()
+    try:
+        database.compile(
+            expressions=expressions,
+            ids=list(range(len(expressions))),
+            elements=len(expressions),
+            flags=[hyperscan.HS_FLAG_SINGLEMATCH] * len(expressions),
+        )
+        database.scratch = hyperscan.Scratch(database)
+    except hyperscan.HyperscanError:  # too many for it
+        return None
+    struck: list[int] = []
+
+    def note(number: int, start: int, end: int, flags: int, context: object) -> None:
+        struck.append(number)
+
+    scan = database.scan
+
+    def suspicious(data: bytes) -> bool:
+        scan(data, match_event_handler=note)
+        if struck:
+            struck.clear()
+            return True
+        return False
+
+    return suspicious

@@ -1,0 +1,89 @@
+"""A sorted table of object names: which of many names are there, and of what kind, all at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.uint8]  # (count, name size)
+Longs = NDArray[np.int64]
+Keys = NDArray[np.uint64]  # the first eight bytes of names
+
+
+class Names:
+    """Names of equal length. A name's *place* is its number in their order."""
+
+    def __init__(self, rows: Rows) -> None:
+        """`rows` in any order; of a name that stands twice one is kept."""
+        keys = keys_of(rows)
+        order = np.argsort(keys, kind="stable")  # quick where the names are sorted already, as those of an index are
+        keys = keys[order]
+        #: Two names begin with the same eight bytes (never by chance): only whole names tell them apart.
+        self.ambiguous = False
+        again = np.zeros(len(rows), bool)
+        near = np.flatnonzero(keys[1:] == keys[:-1])
+        if len(near):
+            # Names with equal keys stand together; only among them the rest of the name decides.
+            group = np.unique(np.concatenate([near, near + 1]))
+            members = order[group]
+            order[group] = members[np.lexsort(rows[members].T[::-1])]
+            same = (rows[order[near]] == rows[order[near + 1]]).all(axis=1)
+            again[near[same] + 1] = True
+            self.ambiguous = not bool(same.all())
+        kept = order[~again] if len(near) else order
+        self.rows: Rows = rows[kept]
+        self._keys: Keys = keys[~again] if len(near) else keys
+        #: Row as it was given -> its place.
+        self.places = np.empty(len(rows), np.int32)
+        self.places[order] = np.cumsum(~again, dtype=np.int32) - 1
+        #: The kind of each, by place; 0 where nobody said.
+        self.kinds = np.zeros(len(self.rows), np.int8)
+        bits = max(len(self.rows).bit_length(), 1)
+        self._shift = np.uint64(64 - bits)
+        edges = np.arange((1 << bits) + 1, dtype=np.uint64)[:-1] << self._shift
+        self._starts = np.append(np.searchsorted(self._keys, edges), len(self._keys)).astype(np.int32)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, place: int) -> bytes:
+        name: bytes = self.rows[place].tobytes()
+        return name
+
+    def find_keys(self, keys: Keys) -> Longs:
+        """The place of the first name that begins with each key, -1 where none does."""
+        bucket = (keys >> self._shift).astype(np.intp)
+        places = self._starts[bucket].astype(np.int64)
+        ends = self._starts[bucket + 1]
+        found = np.full(len(keys), -1, np.int64)
+        pending = np.flatnonzero(places < ends)
+        while len(pending):
+            here = places[pending]
+            there = self._keys[here]
+            same = there == keys[pending]
+            found[pending[same]] = here[same]
+            more = (there < keys[pending]) & (here + 1 < ends[pending])
+            pending = pending[more]
+            places[pending] += 1
+        return found
+
+    def find(self, joined: bytes) -> Longs:
+        """The place of each name in `joined` (names one after the other), -1 for those that are not there."""
+        asked = np.frombuffer(joined, np.uint8).reshape(-1, self.rows.shape[1])
+        places = self.find_keys(keys_of(asked))
+        found = np.full(len(asked), -1, np.int64)
+        pending = np.flatnonzero(places >= 0)
+        while len(pending):  # more than one round only where names share their first eight bytes
+            here = places[pending]
+            same = (self.rows[here] == asked[pending]).all(axis=1)
+            found[pending[same]] = here[same]
+            pending = pending[~same & (here + 1 < len(self.rows))]
+            places[pending] += 1
+            pending = pending[self._keys[places[pending]] == self._keys[places[pending] - 1]]
+        return found
+
+
+def keys_of(rows: Rows) -> Keys:
+    """The first eight bytes of each row as a number that sorts like them."""
+    first = np.ascontiguousarray(rows[:, :8])
+    return first.view(">u8").reshape(len(rows)).astype(np.uint64)

@@ -1,0 +1,224 @@
+"""Packs read directly: every stored entry is inflated once, and delta trees are rebuilt depth first.
+
+Format: gitformat-pack(5). An index or an entry that makes no sense is refused, never guessed at: what cannot be read
+here is left to git, and what git cannot read either is named as a gap.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from dulwich._pack import apply_delta
+from dulwich.errors import ApplyDeltaError
+from numpy.typing import NDArray
+
+from runbook_tui.exposure import objects
+from runbook_tui.exposure.inflate import Broken, inflate
+from runbook_tui.exposure.names import Longs, Names, Rows
+from runbook_tui.exposure.objects import Entry
+from runbook_tui.exposure.packindex import PackDamaged, map_file, read_index
+
+_OFS_DELTA, _REF_DELTA = 6, 7
+_MAX_HELD = 512 << 20  # bytes of bases kept while their deltas are worked on
+_NONE, _NOWHERE = -1, -2  # no base; a base that is not in the pack
+_ABSURD = 0x7FFFFFFF  # stands for every size that is never read here
+
+
+class Pack:
+    """One pack and its index, mapped. Entries are numbered in the order in which they lie in the file."""
+
+    def __init__(self, path: Path, name_size: int) -> None:
+        """`path` of the `.pack`; PackDamaged or OSError when it cannot be used."""
+        self.path = path
+        index = read_index(path.with_suffix(".idx"), name_size)
+        self._map = map_file(path)
+        stored = np.frombuffer(self._map, np.uint8)
+        self.count = len(index.offsets)
+        end = len(stored) - name_size
+        head = stored[:12].tobytes()
+        if end < 12 or head[:4] != b"PACK" or head[4:8] not in (b"\0\0\0\2", b"\0\0\0\3"):
+            raise PackDamaged("it is no pack")
+        if int.from_bytes(head[8:], "big") != self.count or stored[end:].tobytes() != index.checksum:
+            raise PackDamaged("its index belongs to another pack")
+        #: The names in the order of the index, and which of them each entry has.
+        self.names: Rows = index.names
+        self.rows = np.argsort(index.offsets).astype(np.int32)
+        # Where each entry starts, and behind the last one where it ends.
+        self._starts: Longs = np.append(index.offsets[self.rows], end)
+        if self._starts[0] != 12 or (np.diff(self._starts) <= 0).any():
+            raise PackDamaged("its index names places that are none")
+        types = self._headers(stored, name_size)
+        self.roots, self.kinds = self._resolve(types)
+
+    def _headers(self, stored: NDArray[np.uint8], name_size: int) -> NDArray[np.uint8]:
+        """Size, start of the data and base of every entry, all at once; returns their types (0: unreadable)."""
+        starts = self._starts[:-1]
+        first = stored[starts]
+        types = (first >> 4) & 7
+        sizes = (first & 15).astype(np.int64)
+        at = starts + 1
+        more = np.flatnonzero(first & 128)
+        for shift in range(4, 60, 7):
+            if not len(more):
+                break
+            byte = stored[at[more]]
+            sizes[more] |= (byte & 127).astype(np.int64) << shift
+            at[more] += 1
+            more = more[(byte & 128) != 0]
+        types[more] = 0
+        bases = np.full(self.count, _NONE, np.int32)
+        self._offset_bases(stored, np.flatnonzero(types == _OFS_DELTA), at, bases)
+        named = np.flatnonzero(types == _REF_DELTA)
+        if len(named):
+            bases[named] = self._named_bases(stored, at[named], name_size)
+            at[named] += name_size
+        types[at >= self._starts[1:]] = 0
+        self.sizes = np.minimum(sizes, _ABSURD).astype(np.int32)
+        self._heads = (at - starts).astype(np.uint8)  # the longest has 9 + 32 bytes
+        self.bases = bases
+        return np.asarray(types)
+
+    def _offset_bases(self, stored: NDArray[np.uint8], deltas: Longs, at: Longs, bases: NDArray[np.int32]) -> None:
+        if not len(deltas):
+            return
+        byte = stored[at[deltas]]
+        away = (byte & 127).astype(np.int64)
+        at[deltas] += 1
+        more = np.flatnonzero(byte & 128)
+        for _ in range(8):
+            if not len(more):
+                break
+            byte = stored[at[deltas[more]]]
+            away[more] = ((away[more] + 1) << 7) | (byte & 127)
+            at[deltas[more]] += 1
+            more = more[(byte & 128) != 0]
+        away[more] = 0
+        wanted = self._starts[deltas] - away
+        found = np.searchsorted(self._starts, wanted)
+        bases[deltas] = np.where((self._starts[found] == wanted) & (away > 0), found, _NOWHERE)
+
+    def _named_bases(self, stored: NDArray[np.uint8], at: Longs, name_size: int) -> NDArray[np.int32]:
+        """Bases that are given by name: a pack on disk holds them itself."""
+        where = np.minimum(at[:, None] + np.arange(name_size), len(stored) - 1)
+        table = Names(self.names)
+        places = table.find(stored[where].tobytes())
+        entries = np.empty(self.count, np.int32)
+        entries[self.rows] = np.arange(self.count, dtype=np.int32)
+        by_place = np.full(len(table), _NOWHERE, np.int32)
+        by_place[table.places] = entries
+        return np.where(places < 0, _NOWHERE, by_place[places]).astype(np.int32)
+
+    def _resolve(self, types: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+        """The root of every entry's delta chain, and by it its kind; 0 where the chain leads nowhere."""
+        roots = np.where(self.bases < 0, np.arange(self.count, dtype=np.int32), self.bases)
+        for _ in range(self.count.bit_length() + 1):  # each round doubles the reach; a circle never settles
+            further = roots[roots]
+            if np.array_equal(further, roots):
+                break
+            roots = further
+        whole = (self.bases[roots] == _NONE) & (types[roots] >= objects.COMMIT) & (types[roots] <= objects.TAG)
+        whole &= (types == _OFS_DELTA) | (types == _REF_DELTA) | (roots == np.arange(self.count))
+        return roots, np.where(whole, types[roots], 0).astype(np.int8)
+
+    def stored(self) -> Longs:
+        """Compressed bytes of every entry."""
+        return np.diff(self._starts)
+
+    def with_bases(self, entries: Longs) -> Longs:
+        """These entries and all that they are built from, ascending."""
+        wanted = np.zeros(self.count, bool)
+        while len(entries):
+            wanted[entries] = True
+            below = self.bases[entries]
+            below = below[below >= 0]
+            entries = np.unique(below[~wanted[below]])
+        return np.flatnonzero(wanted)
+
+    def rebuild(self, entries: NDArray[np.int32], places: list[int], failed: array[int]) -> Iterator[Entry]:
+        """The objects of `entries`, which ascend and hold every base of a delta among them.
+
+        `places` are theirs; an object whose place is -1 is built and not given out. The places of what cannot be
+        rebuilt, and of what depends on it, go to `failed`.
+        """
+        bases = self.bases[entries]
+        is_root = bases < 0
+        children = np.flatnonzero(~is_root)
+        parents = np.searchsorted(entries, bases[children])
+        by_parent = np.argsort(parents, kind="stable")
+        below: list[int] = children[by_parent].tolist()
+        counts = np.bincount(parents, minlength=len(entries))
+        bounds: list[int] = np.concatenate(([0], np.cumsum(counts))).tolist()
+        at = (self._starts[entries] + self._heads[entries]).tolist()
+        ends = self._starts[entries + 1].tolist()
+        sizes = self.sizes[entries].tolist()
+        kinds = self.kinds[entries].tolist()
+        view = memoryview(self._map)
+        limit = objects.WINDOW
+        for root in np.flatnonzero(is_root).tolist():
+            try:
+                if sizes[root] > limit:
+                    raise Broken
+                data = inflate(view[at[root] : ends[root]], sizes[root])
+            except (Broken, MemoryError):
+                failed.extend(_places(root, bounds, below, places))
+                continue
+            kind = kinds[root]
+            if places[root] >= 0:
+                yield places[root], kind, data, 0, None
+            if bounds[root] == bounds[root + 1]:
+                continue
+            stack = [(data, bounds[root], bounds[root + 1])]
+            held = len(data)
+            while stack:
+                base, now, end = stack.pop()
+                held -= len(base)
+                child = below[now]
+                if now + 1 < end:
+                    stack.append((base, now + 1, end))
+                    held += len(base)
+                try:
+                    if sizes[child] > limit or held > _MAX_HELD:
+                        raise Broken
+                    data = _apply(base, inflate(view[at[child] : ends[child]], sizes[child]), limit)
+                except (Broken, ApplyDeltaError, MemoryError):
+                    failed.extend(_places(child, bounds, below, places))
+                    continue
+                if places[child] >= 0:
+                    yield places[child], kind, data, 0, None
+                if bounds[child] != bounds[child + 1]:
+                    stack.append((data, bounds[child], bounds[child + 1]))
+                    held += len(data)
+
+
+def _places(top: int, bounds: list[int], below: list[int], places: list[int]) -> Iterator[int]:
+    """The places of an entry and of all that are built from it."""
+    stack = [top]
+    while stack:
+        one = stack.pop()
+        if places[one] >= 0:
+            yield places[one]
+        stack += below[bounds[one] : bounds[one + 1]]
+
+
+def _apply(base: bytes, delta: bytes, limit: int) -> bytes:
+    """A delta states the size of its result: it is held against the limit before anything is built."""
+    at = (len(base).bit_length() + 6) // 7 or 1  # behind the size of the base, which apply_delta checks
+    try:
+        byte = delta[at]
+        size, shift = byte & 127, 7
+        while byte & 128:
+            at += 1
+            byte = delta[at]
+            size |= (byte & 127) << shift
+            shift += 7
+    except IndexError:
+        raise Broken from None
+    if size > limit:
+        raise Broken
+    data: bytes = b"".join(apply_delta(base, delta))
+    if len(data) != size:
+        raise Broken
+    return data

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_tui.cli import emit, json_option
+from runbook_tui.cli import json_option
 from runbook_tui.cli import scan_fleet as fleet
+from runbook_tui.cli import scan_output as output
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 if TYPE_CHECKING:
     from runbook_tui.secrets.secret import Secret
 
 _STDIN_LIMIT = 1 << 20
-_SHOWN_HITS = 50
-_SHOWN_REFS = 3
-_SHOWN_PATHS = 3
 
 
 @click.command("scan")
@@ -30,6 +28,7 @@ _SHOWN_PATHS = 3
 @click.option("--vault", type=click.Choice(["keyring", "file"]), help="Default: the OS keyring, or init's choice.")
 @click.option("--wait", is_flag=True, help="Give the keyring's unlock dialog up to 60 seconds.")
 @fleet.options
+@output.format_option
 @json_option
 def command(
     repositories: tuple[Path, ...],
@@ -37,6 +36,7 @@ def command(
     value_stdin: bool,
     vault: str | None,
     wait: bool,
+    form: str,
     as_json: bool,
     **chosen: Any,
 ) -> int:
@@ -52,15 +52,12 @@ def command(
     Exit code: 0 nothing found and everything seen, 1 found, 2 bad input, 3 nothing found but not everything could be
     seen.
     """
+    output.check(form, as_json)
     fleet.check(repositories, chosen)
     cluster = fleet.cluster_of(chosen) if chosen["listed"] is not None else None
     values = _values(names, value_stdin, vault, wait)
     document = fleet.fleet_scan(values, chosen, cluster) if cluster is not None else _scan(values, repositories)
-    if as_json:
-        emit(document)
-    else:
-        for line in _report(document):
-            click.echo(line)
+    output.write(document, form, as_json)
     if any(one["hits"] for one in document["repositories"]):
         return Exit.BAD
     return Exit.INCOMPLETE if any(one["not_scanned"] for one in document["repositories"]) else Exit.GOOD
@@ -144,55 +141,3 @@ class _Meter:
         if self._on:
             self._stream.write(f"\r\x1b[K{text}")
             self._stream.flush()
-
-
-def _report(document: dict[str, Any]) -> list[str]:
-    """The result for people: a summary for each value, then each repository's places."""
-    lines = []
-    hits = [hit for repository in document["repositories"] for hit in repository["hits"]]
-    for summary in document["credentials"]:
-        count = sum(hit["credential"] == summary["credential"] for hit in hits)
-        if not count:
-            lines.append(f"{summary['credential']}: not found")
-            continue
-        pushed = {True: "was on a remote", False: "not known to have left this clone", None: "pushed: not determined"}
-        span = f"{summary['earliest'] or 'not determined'} to {summary['latest'] or 'not determined'}"
-        lines.append(f"{summary['credential']}: found in {count} places, {span}, {pushed[summary['pushed']]}")
-    for repository in document["repositories"]:
-        lines += ["", *_repository(repository)]
-    return lines
-
-
-def _repository(shown: dict[str, Any]) -> list[str]:
-    lines = [f"{shown['path']}: {shown['objects']} objects, {shown['bytes']} bytes, {shown['seconds']:.1f} s"]
-    for hit in shown["hits"][:_SHOWN_HITS]:
-        lines += _hit(hit)
-    if len(shown["hits"]) > _SHOWN_HITS:
-        lines.append(f"  and {len(shown['hits']) - _SHOWN_HITS} more places: --json lists all")
-    if not shown["hits"]:
-        lines.append("  nothing found")
-    if shown["not_scanned"]:
-        lines.append("  not searched:")
-        lines += [f"    {gap['what']}: {gap['why']}" for gap in shown["not_scanned"]]
-    return lines
-
-
-def _hit(shown: dict[str, Any]) -> list[str]:
-    where = _some(shown["paths"], _SHOWN_PATHS) or f"the {shown['type']} object itself"
-    name = f" {shown['object'][:12]}" if shown["object"] else ""
-    lines = [f"  {shown['credential']} in {shown['type']}{name}, line {shown['line']}, as {shown['form']}: {where}"]
-    for mark in shown["first"][:1]:
-        lines.append(f"    first {mark['commit'][:12]} {mark['time'] or 'at an unknown time'} by {mark['author']}")
-    for mark in shown["last"][-1:]:
-        lines.append(f"    last  {mark['commit'][:12]} {mark['time'] or 'at an unknown time'}")
-    if shown["refs"]:
-        lines.append(f"    refs  {_some(shown['refs'], _SHOWN_REFS)}")
-    elif shown["type"] != "file":
-        reach = {"index": "only the index keeps it", "reflog": "only a reflog leads to it"}
-        lines.append(f"    refs  none: {reach.get(shown['reachable'], 'nothing leads to it any more')}")
-    return lines
-
-
-def _some(items: list[str], count: int) -> str:
-    more = f" and {len(items) - count} more" if len(items) > count else ""
-    return ", ".join(items[:count]) + more

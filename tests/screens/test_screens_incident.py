@@ -115,10 +115,13 @@ def test_what_happens_is_drawn_as_it_arrives(size: str) -> None:
         await settle(pilot, lambda: "waiting for the provider's rate limit" in grid(pilot.app))
         assert "step create is running" in grid(pilot.app)
         assert "x  stop waiting" in grid(pilot.app)
+        client.tell({"progress": {"found": "raw in app.env\x1b[2J"}})
+        await settle(pilot, lambda: "found: raw in app.env" in grid(pilot.app))
         client.push("step_done", step="create", reason="one new key")
         await settle(pilot, lambda: "create: done: one new key" in grid(pilot.app))
         assert "6. Give the new key to every consumer" in grid(pilot.app)
         assert "rate limit" not in grid(pilot.app)
+        assert "found: raw" not in grid(pilot.app)
 
     drive(IncidentApp(client), size, watch)
 

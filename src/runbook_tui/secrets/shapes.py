@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import string
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +14,7 @@ from runbook_tui.foundation.places import shipped
 BITS = 3.5
 _HEX_LESS = 0.5
 _HEX = frozenset("0123456789abcdefABCDEF")
-_VALUE = re.compile(r"[A-Za-z0-9+/_=.~-]+$")
+_VALUE = string.ascii_letters + string.digits + "+/_=.~-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,7 @@ def known_shapes() -> dict[str, Shape]:
 
 def looks_random(match: str, bits: float = BITS) -> bool:
     """Whether the value at the end of a match has a digit among its letters, and the entropy of chance."""
-    found = _VALUE.search(match)
-    value = found[0] if found else match
+    value = match[len(match.rstrip(_VALUE)) :] or match
     digits = sum(char.isdigit() for char in value)
     return 0 < digits < len(value) and dense(value, bits)
 

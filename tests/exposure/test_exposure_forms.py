@@ -110,3 +110,11 @@ def test_a_value_that_stands_everywhere_is_refused() -> None:
 def test_repr_shows_no_value() -> None:
     """A crash report that prints the searcher prints no value."""
     assert "fake" not in repr(Forms([b"fake-secret-value"]))
+
+
+def test_strings_inside_strings() -> None:
+    """A JSON document in a JSON string, as logs have it, with the slash escaped or not: one to three backslashes."""
+    value = 'fake/key+with"quote'
+    for inner in (json.dumps(value), json.dumps(value).replace("/", "\\/"), json.dumps(value).replace("+", "\\u002b")):
+        for text in (inner, json.dumps(inner)):
+            assert [match.form for match in Forms([value.encode()]).find(text.encode())] == ["json"], text

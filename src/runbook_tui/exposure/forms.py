@@ -205,22 +205,25 @@ def _url_ways(char: str) -> list[bytes]:
     return ways if char == "%" else [re.escape(raw), *ways]
 
 
-_SHORT_ESCAPES = {"\n": rb"\\n", "\r": rb"\\r", "\t": rb"\\t", "\b": rb"\\b", "\f": rb"\\f"}
+_SHORT_ESCAPES = {"\n": rb"\\{1,3}n", "\r": rb"\\{1,3}r", "\t": rb"\\{1,3}t", "\b": rb"\\{1,3}b", "\f": rb"\\{1,3}f"}
 
 
 def _json_ways(char: str) -> list[bytes]:
-    """JSON strings and their like: a backslash is always escaped, other signs with a backslash or by number."""
+    """JSON strings and their like: a backslash is always escaped, other signs with a backslash or by number.
+
+    Up to three backslashes, as a string inside a string has them.
+    """
     raw = _bytes_of(char)
     if 0xDC80 <= ord(char) <= 0xDCFF:  # a byte that is not text
         return [re.escape(raw)]
     units = char.encode("utf-16-be").hex(" ", 2).split()
-    ways = [b"".join(_hex_way(rb"\\u", unit) for unit in units)]
+    ways = [b"".join(_hex_way(rb"\\{1,3}u" if len(units) == 1 else rb"\\u", unit) for unit in units)]
     if char in _SHORT_ESCAPES:
         ways.append(_SHORT_ESCAPES[char])
     if char == "\\":
         return [*ways, rb"\\\\"]
     if char.isascii() and not char.isalnum() and char.isprintable():
-        ways.append(rb"\\" + re.escape(raw))
+        ways.append(rb"\\{1,3}" + re.escape(raw))
     return [re.escape(raw), *ways]
 
 

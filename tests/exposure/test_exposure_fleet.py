@@ -292,10 +292,13 @@ def test_a_scheduler_never_has_the_values(tmp_path: Path, repositories: list[Pat
 
     with own_scheduler() as (address, kept), FleetState(tmp_path / "state", "x") as state:
         before = secrets()
-        sources = [Source(str(one), path=str(one)) for one in repositories]
+        # So many that a task has several, a bad one among them.
+        paths = [*repositories[:2], tmp_path / "gone", *repositories[2:]] * 3
+        sources = [Source(f"{at}", path=str(one)) for at, one in enumerate(paths)]
         found = sweep(VALUES, sources, state, Cluster(scheduler=address))
         assert secrets() == before
-    assert [len(one["hits"]) for one in found["repositories"]] == [1, 0, 0, 1, 0]
+    assert [len(one["hits"]) for one in found["repositories"]] == [1, 0, 0, 0, 1, 0] * 3
+    assert [at for at, one in enumerate(found["repositories"]) if one["not_scanned"]] == [2, 8, 14]
     assert any(b"runbook-" in one for one in kept)
     assert not any(holds(one) for one in kept)
     names = [one for one in kept if one.startswith(b"('runbook-")]

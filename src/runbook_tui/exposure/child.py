@@ -2,7 +2,8 @@
 
 Request: `{"values": [{"credential", "value"}], "repositories": [path, …]}`. Answers: any number of `{"progress": {…}}`
 and `{"found": {…}}` (a place, told as soon as it is known), then one `{"result": {…}}` (the document of `scan --json`)
-or `{"error": {"message", "hint", "exit_code"}}`. The values travel on standard input only.
+or `{"error": {"message", "hint", "exit_code"}}`. The values travel on standard input only. With `"apart": true` each
+repository is a scan of its own, answered by `{"one": {"result" | "error"}}`, and the last line is `{"result": {}}`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -54,10 +55,49 @@ def run_child(
     `cancelled` is asked ten times a second; the child and its git are then killed and ScanCancelled is raised. Errors
     of the scan are raised as RunbookError, a child that dies as one with exit code 3.
     """
-    request = {
+    with contextlib.closing(_exchange(_asked(values, repositories), progress, cancelled)) as answers:
+        for message in answers:
+            if "result" in message:
+                result: dict[str, Any] = message["result"]
+                return result
+    raise AssertionError("an exchange ends with a result or an error")
+
+
+def run_child_apart(
+    values: Sequence[tuple[str, Secret]],
+    repositories: Sequence[Path],
+    progress: Callable[[int, dict[str, Any]], None],
+    cancelled: Callable[[], bool],
+) -> list[dict[str, Any] | RunbookError]:
+    """Scan repositories one after another in one child; each has a document or an error of its own, in their order.
+
+    `progress` hears which of them a report is about. Errors as in `run_child` where they are of the whole.
+    """
+    found: list[dict[str, Any] | RunbookError] = []
+    request = {**_asked(values, repositories), "apart": True}
+    with contextlib.closing(_exchange(request, lambda facts: progress(len(found), facts), cancelled)) as answers:
+        for message in answers:
+            if "one" in message:
+                one = message["one"]
+                found.append(_error(one["error"]) if "error" in one else one["result"])
+            if "result" in message:
+                break
+    return found
+
+
+def _asked(values: Sequence[tuple[str, Secret]], repositories: Sequence[Path]) -> dict[str, Any]:
+    return {
         "values": [{"credential": name, "value": secret.expose()} for name, secret in values],
         "repositories": [str(Path(path).absolute()) for path in repositories],
     }
+
+
+def _exchange(
+    request: Mapping[str, Any],
+    progress: Callable[[dict[str, Any]], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> Generator[Mapping[str, Any], None, None]:
+    """Start a child, ask, and yield its answers; it ends when the generator is closed, whatever it does then."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "runbook_tui.exposure"],  # -P: no module from the current folder
         stdin=subprocess.PIPE,
@@ -74,13 +114,12 @@ def run_child(
         for message in messages(process, cancelled or (lambda: False)):
             if "progress" in message and progress is not None:
                 progress(message["progress"])
-            if "found" in message and progress is not None:
+            elif "found" in message and progress is not None:
                 progress({"found": message["found"]})
-            if "error" in message:
+            elif "error" in message:
                 raise _error(message["error"])
-            if "result" in message:
-                result: dict[str, Any] = message["result"]
-                return result
+            else:
+                yield message
         code = process.wait(timeout=_PATIENCE)
         raise RunbookError(
             "the scan ended without a result", f"its process ended with {code}", exit_code=Exit.INCOMPLETE
@@ -151,27 +190,40 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
         sink.write(json.dumps({kind: facts}).encode() + b"\n")
         sink.flush()
 
-    try:
-        values, repositories = _request(source.readline())
-        result = scan(
+    def search(repositories: Sequence[Path]) -> dict[str, Any]:
+        return scan(
             [(name, Secret(value)) for name, value in values],
             repositories,
             lambda facts: say("progress", facts),
             lambda: bool(stopped) or os.getppid() != parent,  # an orphan has nobody to answer
             own_group=False,
-        )
+        ).document()
+
+    try:
+        values, repositories, apart = _request(source.readline())
+        for one in repositories if apart else ():
+            try:
+                say("one", {"result": search([one])})
+            except ScanCancelled:
+                raise
+            except RunbookError as error:
+                say("one", {"error": _facts(error)})
+        say("result", {} if apart else search(repositories))
     except RunbookError as error:
-        say("error", {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)})
+        say("error", _facts(error))
         return error.exit_code
-    say("result", result.document())
     return Exit.GOOD
 
 
-def _request(line: bytes) -> tuple[list[tuple[str, str]], list[Path]]:
+def _facts(error: RunbookError) -> dict[str, Any]:
+    return {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+
+
+def _request(line: bytes) -> tuple[list[tuple[str, str]], list[Path], bool]:
     try:
         request = json.loads(line)
         values = [(str(item["credential"]), str(item["value"])) for item in request["values"]]
-        return values, [Path(str(path)) for path in _listed(request["repositories"])]
+        return values, [Path(str(path)) for path in _listed(request["repositories"])], request.get("apart") is True
     except (ValueError, KeyError, TypeError):
         # The line holds secrets: nothing of it is repeated.
         raise RunbookError("the scan's request is not readable", "one JSON object on one line") from None

@@ -5,9 +5,7 @@ Request, one line on standard input: {"values": [{"credential", "value"}], "sour
 "phase", "objects", "bytes"}}, {"one": {"number", "result" | "error"}}, {"end": {}}, or {"error": {…}} for the whole.
 
 A process of its own, because distributed runs whatever its settings name: the parent gives this one an environment
-without DASK_*, and a home and a folder for temporary files that are empty and go away. The local cluster is
-processes on the loopback, joined by TLS with certificates that only they hold, so that no other user of the machine
-can give them work; no dashboard, no other HTTP route.
+without DASK_*, and a home and a folder for temporary files that are empty and go away.
 """
 
 from __future__ import annotations
@@ -19,17 +17,14 @@ import queue
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from runbook_tui import __version__
+from runbook_tui.exposure.fleet_cluster import RETRIES, cluster_client
 from runbook_tui.exposure.fleet_seal import Sender
 from runbook_tui.exposure.fleet_worker import search
 from runbook_tui.foundation.errors import Exit, RunbookError
@@ -37,17 +32,17 @@ from runbook_tui.foundation.harden import harden
 from runbook_tui.foundation.text import one_line
 from runbook_tui.secrets.secret import Secret
 
-RETRIES = 2  # further attempts at a repository whose search failed, each at another worker where there is one
 _MEETINGS = 20  # workers a repository may meet that have to be told the key first
+_TOGETHER = 8  # repositories in one task, at most
 _TICK = 0.2
-_JOINING = 60.0  # seconds until a first worker has to be there
 _ENDING = 5.0  # seconds running searches get to end their children
 
 
 @dataclass(eq=False)
 class _Job:
-    number: int
-    facts: dict[str, Any]
+    """One or more repositories: starting a search costs more than a small one takes."""
+
+    sources: list[dict[str, Any]]
     attempts: int = 0
     meetings: int = 0
     avoided: set[str] = field(default_factory=set)  # workers that failed at it
@@ -77,10 +72,8 @@ class _Engine:
         self._sender = Sender([(one["credential"], Secret(one["value"])) for one in request["values"]])
         self._cache = request["cache"]
         self._run = secrets.token_hex(6)
-        self._queue = deque(
-            _Job(one["number"], {"number": one["number"], "url": one["url"], "path": one["path"]})
-            for one in request["sources"]
-        )
+        self._sources = deque(request["sources"])
+        self._queue: deque[_Job] = deque()  # those that are tried again
         self._flying: dict[Any, _Job] = {}
         self._landed: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._count = 0
@@ -90,7 +83,7 @@ class _Engine:
         topic = f"runbook-{self._run}"
         self._client.subscribe_topic(topic, lambda event: self._voice.say("progress", event[1]))
         try:
-            while self._queue or self._flying:
+            while self._sources or self._queue or self._flying:
                 self._fill(topic)
                 self._check()
                 with contextlib.suppress(queue.Empty):
@@ -107,13 +100,21 @@ class _Engine:
 
     def _fill(self, topic: str) -> None:
         """Keep a few more tasks out than there are threads: a list of thousands never stands in the scheduler."""
-        threads = sum(self._client.nthreads().values()) if len(self._flying) < 2 else len(self._flying) - 1
-        while self._queue and len(self._flying) < threads + 2:
-            self._submit(self._queue.popleft(), topic)
+        threads = max(1, sum(self._client.nthreads().values()))
+        while (self._sources or self._queue) and len(self._flying) < threads + 2:
+            self._submit(self._queue.popleft() if self._queue else self._next(threads), topic)
+
+    def _next(self, threads: int) -> _Job:
+        """The next repositories: many at once while many are left, one by one near the end. A URL stands alone."""
+        size = min(_TOGETHER, max(1, len(self._sources) // (4 * threads)))
+        job = _Job([self._sources.popleft()])
+        while not job.sources[0]["url"] and len(job.sources) < size and not self._sources[0]["url"]:
+            job.sources.append(self._sources.popleft())
+        return job
 
     def _submit(self, job: _Job, topic: str) -> None:
         self._count += 1
-        facts = {**job.facts, "cache": self._cache, "topic": topic, "sealed": self._sender.sealed()}
+        facts = {"sources": job.sources, "cache": self._cache, "topic": topic, "sealed": self._sender.sealed()}
         where = [job.wanted] if job.wanted else self._others(job)
         job.wanted = ""
         future = self._client.submit(
@@ -141,17 +142,18 @@ class _Engine:
             if future.status == "finished":
                 who, answer = _answer(future.result())
             else:
-                answer = {"error": {"message": _why(future), "hint": "see the worker's memory", "exit_code": 3}}
+                error = {"message": _why(future), "hint": "see the worker's memory", "exit_code": int(Exit.INCOMPLETE)}
+                answer = {"answers": [{"error": error}] * len(job.sources)}
         finally:
             future.release()
         if "need" in answer:
             self._meet(job, who, answer)
-        elif "error" in answer and job.attempts < RETRIES and answer["error"]["exit_code"] != Exit.USAGE:
-            job.attempts += 1
-            job.avoided.add(who)
-            self._queue.append(job)
-        else:
-            self._voice.say("one", {"number": job.number, **answer})
+            return
+        for source, one in zip(job.sources, answer["answers"], strict=True):
+            if "error" in one and job.attempts < RETRIES and one["error"]["exit_code"] != Exit.USAGE:
+                self._queue.append(_Job([source], job.attempts + 1, avoided={*job.avoided, who}))
+            else:
+                self._voice.say("one", {"number": source["number"], **one})
 
     def _meet(self, job: _Job, who: str, answer: dict[str, Any]) -> None:
         """A worker that was not there before tells its key."""
@@ -160,9 +162,8 @@ class _Engine:
             raise RunbookError(said, "install the same release on every worker", exit_code=Exit.INCOMPLETE)
         job.meetings += 1
         if job.meetings > _MEETINGS:
-            self._voice.say("one", {"number": job.number, "error": {
-                "message": "its workers went away again and again", "hint": "", "exit_code": 3}})  # fmt: skip
-            return
+            said = "the workers go away again and again"
+            raise RunbookError(said, "see their memory", exit_code=Exit.INCOMPLETE)
         self._sender.admit(str(answer["need"]))
         job.wanted = who
         self._queue.appendleft(job)
@@ -194,77 +195,6 @@ def _why(future: Any) -> str:
     return f"its worker failed: {one_line(kind, 60)}"
 
 
-@contextlib.contextmanager
-def _client(request: dict[str, Any]) -> Iterator[Any]:
-    """A client of the cluster that is asked for; a local one is made, and taken down again."""
-    import dask
-
-    _settle(dask.config)
-    import distributed
-
-    untyped: Any = distributed
-    Client, LocalCluster = untyped.Client, untyped.LocalCluster
-    Security = untyped.Security
-
-    if request["scheduler"]:
-        _knock(request["scheduler"])
-        security = None
-        if request["tls"]:
-            folder = Path(request["tls"])
-            ca, cert, key = (str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem"))
-            security = Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)
-        with Client(request["scheduler"], security=security, timeout=_JOINING, set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=_JOINING)
-            yield client
-        return
-    security = Security.temporary()
-    nothing = "127.0.0.1:0"  # its HTTP server cannot be left out: no routes, loopback, any port
-    with (
-        LocalCluster(
-            n_workers=request["workers"],
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            security=security,
-            protocol="tls://",
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            scheduler_kwargs={"dashboard_address": nothing, "dashboard": False},
-            preload=["runbook_tui.exposure.fleet_worker"],
-            memory_limit=None,
-            local_directory=request["folder"],
-            silence_logs=50,
-        ) as cluster,
-        Client(cluster, security=security, timeout=_JOINING, set_as_default=False) as client,
-    ):
-        yield client
-
-
-def _knock(address: str) -> None:
-    """OSError at once where nobody listens; distributed would try for a minute."""
-    parts = urlsplit(address)
-    socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10).close()
-
-
-def _settle(config: Any) -> None:
-    """Take distributed's settings from the package alone, and switch off what runs, listens or writes."""
-    config.refresh(paths=[], env={})
-    config.set(
-        {
-            "distributed.scheduler.http.routes": [],
-            "distributed.worker.http.routes": [],
-            "distributed.scheduler.allowed-failures": RETRIES,
-            "distributed.scheduler.events-cleanup-delay": "1s",
-            "distributed.worker.memory.spill": False,
-            "distributed.worker.memory.target": False,
-            "distributed.worker.profile.enabled": False,
-            "distributed.worker.multiprocessing-method": "spawn",
-            "distributed.admin.system-monitor.disk": False,
-            "distributed.admin.system-monitor.host-cpu": False,
-        }
-    )
-
-
 def main() -> int:
     """Serve one request. SIGTERM, or the parent's end, stops it."""
     harden()
@@ -273,7 +203,7 @@ def main() -> int:
     voice = _Voice()
     request = json.loads(sys.stdin.buffer.readline())
     try:
-        with _client(request) as client:
+        with cluster_client(request) as client:
             voice.say("ready", {"workers": len(client.nthreads())})
             _Engine(client, request, voice, stopped).work()
         voice.say("end", {})

@@ -1,4 +1,4 @@
-"""A worker's side of a fleet scan: one task is one repository, searched by a child process as on one machine.
+"""A worker's side of a fleet scan: one task is a few repositories, searched by a child process as on one machine.
 
 A task is bytes in and bytes out, so nothing of it stands in a task's name or repr. Values arrive sealed for this
 process (`fleet_seal`), live while the task runs, and go to the child over a pipe.
@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from runbook_tui import __version__
-from runbook_tui.exposure.child import run_child
+from runbook_tui.exposure.child import run_child_apart
 from runbook_tui.exposure.fleet_seal import Receiver
-from runbook_tui.exposure.model import ScanCancelled
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 _EVERY = 0.5  # seconds between two words of progress of one repository
+SHARE = "RUNBOOK_FLEET_CORES"  # how many cores a worker of the local cluster may use
 _receiver: list[Receiver] = []  # this process's, once it has had a task
 
 
@@ -30,17 +31,27 @@ def dask_setup(worker: object) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     harden()
+    _take_share(int(getattr(worker, "name", 0)))
+
+
+def _take_share(number: int) -> None:
+    """A search forks one process a core: with as many workers as cores that would be far too many, so each worker
+    gets some of the cores, its neighbours others."""
+    share = int(os.environ.get(SHARE, "0"))
+    if share and hasattr(os, "sched_setaffinity"):
+        mine = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {mine[(number + at) % len(mine)] for at in range(share)})
 
 
 def search(job: bytes) -> bytes:
-    """Search one repository.
+    """Search one or more repositories, each as a scan of its own.
 
-    `job`: {"number", "url", "path", "cache", "topic", "sealed"}. Answers {"need": public key, "version"} when this
-    worker cannot open the values yet, else {"result": document of `scan --json`} or {"error": {"message", "hint",
-    "exit_code"}}. Raises nothing but what ends the worker.
+    `job`: {"sources": [{"number", "url", "path"}], "cache", "topic", "sealed"}. Answers {"need": public key, "version"}
+    when this worker cannot open the values yet, else {"answers": [{"result": document of `scan --json`} or {"error":
+    {"message", "hint", "exit_code"}}]}, in their order. Raises nothing but what ends the worker.
     """
     request = json.loads(job)
-    here = _Here(request["number"], request["topic"])
+    here = _Here(request["sources"], request["topic"])
     try:
         if not _receiver:
             _receiver.append(Receiver())
@@ -48,24 +59,35 @@ def search(job: bytes) -> bytes:
         if values is None:
             return here.said({"need": _receiver[0].public.hex(), "version": __version__})
         try:
-            path, shown = Path(request["path"]), ""
-            if request["url"]:
-                from runbook_tui.exposure.fleet_mirror import mirror
-
-                here.tell({"phase": "fetching", "objects": 0, "bytes": 0})
-                path, shown = mirror(request["url"], _cache(request["cache"]), here.cancelled), request["url"]
-            result = run_child(values, [path], here.tell, here.cancelled)
+            paths = [_path(source, request["cache"], here) for source in request["sources"]]
+            found = run_child_apart(values, paths, here.tell, here.cancelled)
         finally:
             del values
             gc.collect()  # a traceback or a cycle may still hold them
-        return here.said({"result": _named(result, str(path), shown)})
-    except ScanCancelled:
-        return here.said({"error": {"message": "cancelled", "hint": "", "exit_code": int(Exit.INTERRUPTED)}})
+        shown = zip(found, request["sources"], paths, strict=True)
+        return here.said({"answers": [_answer(one, source["url"], str(path)) for one, source, path in shown]})
     except RunbookError as error:
-        return here.said({"error": {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}})
+        fault = error
     except OSError as error:
         why = f"the worker's machine failed: {error.strerror or type(error).__name__}"
-        return here.said({"error": {"message": why, "hint": "", "exit_code": int(Exit.INCOMPLETE)}})
+        fault = RunbookError(why, exit_code=Exit.INCOMPLETE)
+    return here.said({"answers": [_answer(fault, "", "")] * len(request["sources"])})
+
+
+def _path(source: dict[str, str], cache: str, here: _Here) -> Path:
+    if not source["url"]:
+        return Path(source["path"])
+    from runbook_tui.exposure.fleet_mirror import mirror
+
+    here.tell(0, {"phase": "fetching", "objects": 0, "bytes": 0})
+    return mirror(source["url"], _cache(cache), here.cancelled)
+
+
+def _answer(found: dict[str, Any] | RunbookError, url: str, path: str) -> dict[str, Any]:
+    if isinstance(found, RunbookError):
+        facts = {"message": found.message, "hint": found.hint, "exit_code": int(found.exit_code)}
+        return {"error": facts}
+    return {"result": _named(found, path, url)}
 
 
 def _cache(said: str) -> Path:
@@ -88,10 +110,10 @@ def _named(result: dict[str, Any], path: str, shown: str) -> dict[str, Any]:
 class _Here:
     """The worker this runs on, as a task sees it: where progress goes, and whether anybody still waits."""
 
-    def __init__(self, number: int, topic: str) -> None:
+    def __init__(self, sources: Sequence[dict[str, Any]], topic: str) -> None:
         from distributed import get_worker
 
-        self._number, self._topic, self._last = number, topic, 0.0
+        self._numbers, self._topic, self._last = [one["number"] for one in sources], topic, 0.0
         self._cancelled: Callable[[], bool] = lambda: False
         try:
             self._worker: Any = get_worker()
@@ -108,6 +130,7 @@ class _Here:
         self._cancelled = gone
 
     def cancelled(self) -> bool:
+        """Whether nobody waits any more."""
         return self._cancelled()
 
     def said(self, answer: dict[str, Any]) -> bytes:
@@ -115,11 +138,11 @@ class _Here:
         who: str = self._worker.address if self._worker is not None else ""
         return json.dumps({**answer, "worker": who}).encode()
 
-    def tell(self, facts: dict[str, Any]) -> None:
+    def tell(self, which: int, facts: dict[str, Any]) -> None:
         """Send counts only: names of repositories would stay in the scheduler's log of events."""
         now = time.monotonic()
         if self._worker is None or now - self._last < _EVERY:
             return
         self._last = now
         counts: dict[str, Any] = {name: facts[name] for name in ("phase", "objects", "total", "bytes") if name in facts}
-        self._worker.log_event(self._topic, counts | {"number": self._number})
+        self._worker.log_event(self._topic, counts | {"number": self._numbers[which]})

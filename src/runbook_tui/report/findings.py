@@ -148,7 +148,8 @@ def _scan(view: View, result: Mapping[str, Any]) -> list[str]:
             hits.append(
                 (
                     where,
-                    view.free(hit.get("paths")),
+                    view.free(hit.get("credential")),
+                    view.free(hit.get("paths") or f"the {hit.get('type')} {hit.get('object')}"),
                     inline(hit.get("form")),
                     f"{view.free(first.get('commit'))} {view.time(first.get('time'), 'at a time not determined')}",
                     view.free(hit.get("refs"), "none"),
@@ -168,7 +169,7 @@ def _scan(view: View, result: Mapping[str, Any]) -> list[str]:
     ]
     shown = table(("credential", "first commit with it", "last commit with it", "pushed"), summaries)
     if hits:
-        header = ("repository", "paths", "form", "first commit", "refs", "reachable from")
+        header = ("repository", "credential", "where", "form", "first commit", "refs", "reachable from")
         shown += table(header, hits)
         steps = ["Rotate first, history second."] if view.public else advice(result)
         shown += ["Clean-up, in this order:", "", *(f"- {inline(one, limit=700)}" for one in steps), ""]

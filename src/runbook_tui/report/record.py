@@ -129,8 +129,13 @@ def _not_known(view: View) -> Iterable[str]:
     for life in measures.lives:
         if state.subjects[life.slot].kind == "credential" and (life.exposed is None or life.exposed.lo is None):
             yield f"Since when {view.credential(life.slot)} could be read is {UNKNOWN}."
-    if not view.of("scan"):
+    scans = view.of("scan")
+    if not scans:
         yield f"No repository was searched: copies are {UNKNOWN}."
+    results = [event.data.get("result") or {} for event in scans]
+    gaps = sum(len(one.get("not_scanned") or []) for result in results for one in result.get("repositories") or [])
+    if gaps:
+        yield f"{gaps} things in searched repositories could not be seen: no copy found there is no proof (section 6)."
     if view.of("clock_step"):
         yield "The wall clock was set back during the run: times before and after do not compare; seq gives the order."
 

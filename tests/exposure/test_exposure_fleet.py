@@ -333,3 +333,23 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:
             sweep(VALUES, [Source("/x", path="/x")], state, Cluster(scheduler="tcp://127.0.0.1:9"))
         assert refused.value.exit_code == Exit.INCOMPLETE
     assert (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "Missing argument"),
+        (["--workers", "2", "repo"], "--workers: it goes with --fleet"),
+        (["--scheduler", "tcp://127.0.0.1:1", "repo"], "--scheduler: it goes with --fleet"),
+        (["--fleet", "list", "repo"], "not both"),
+        (["--fleet", "list", "--rules"], "--fleet searches for known values"),
+        (["--fleet", "list", "--scheduler", "nowhere"], "--scheduler is no address"),
+    ],
+)
+def test_options_that_do_not_go_together(given: list[str], said: str) -> None:
+    """Promise: an option that would be without effect is refused, before a value is asked for."""
+    done = subprocess.run(
+        [sys.executable, "-m", "runbook_tui", "scan", *given], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == Exit.USAGE
+    assert said in done.stderr

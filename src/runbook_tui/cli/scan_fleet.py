@@ -40,6 +40,8 @@ def check(repositories: Sequence[Path], chosen: dict[str, Any]) -> None:
     """click.UsageError when the options of a fleet and the arguments do not go together."""
     if chosen["listed"] is not None and repositories:
         raise click.UsageError("name repositories or --fleet LIST, not both")
+    if chosen["listed"] is not None and (chosen.get("rules") or chosen.get("rules_files")):
+        raise click.UsageError("--fleet searches for known values; --rules works on repositories that are named")
     if chosen["listed"] is None:
         for name in ("scheduler", "workers", "tls", "cache", "state"):
             if chosen[name]:

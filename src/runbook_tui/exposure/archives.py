@@ -50,6 +50,7 @@ _HEADS = {
     b"\x1f\x9d": "compress stream",
     b"# v2 git bundle\n": "git bundle",
     b"# v3 git bundle\n": "git bundle",
+    b"PACK\0\0\0\x02": "git pack",
 }
 _STARTS = tuple(_HEADS)
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from runbook_tui.exposure.archives import OVERLAP, Data, Left, expand, packed
 from runbook_tui.exposure.forms import Forms, Match
 from runbook_tui.exposure.model import Gaps, ScanCancelled
-from runbook_tui.exposure.reading import open_regular, walk_files
+from runbook_tui.exposure.reading import open_regular, walk, walk_files
 from runbook_tui.exposure.repository import Repository
 
 _WINDOW = 16 << 20
 _HEAD = 1024  # what shows that a file is an archive: its first bytes, or its last
 _TAIL = 22
 _MAX_FILES = 500_000
+# What a store holds by git's own plan: gitrepository-layout(5). Anything else in it is a file like others.
+_STORED = re.compile(
+    r"[0-9a-f]{2}/(?:[0-9a-f]{38}|[0-9a-f]{62})"
+    r"|pack/(?:pack-[0-9a-f]+\.(?:pack|idx|rev|bitmap|keep|mtimes|promisor)|multi-pack-index.*)"
+    r"|info/(?:packs|commit-graphs?(?:/.*)?)"
+)
 # Objects are read as objects; submodules and this program's own lists are repositories of their own.
 _ELSEWHERE = frozenset({"objects", "modules"})
 
@@ -37,7 +46,8 @@ def search_side_files(
     The names of the files count too. Archives among them (large files that LFS keeps, backups) are opened.
     """
     prefix = "" if repository.common == repository.path else repository.common.name + "/"
-    for path in walk_files(repository.common, gaps, _MAX_FILES, _ELSEWHERE):
+    files = walk_files(repository.common, gaps, _MAX_FILES, _ELSEWHERE)
+    for path in itertools.chain(files, _strays(repository.objects)):
         inside = str(path.relative_to(repository.common))
         shown = prefix + inside
         for match in forms.find(os.fsencode(inside)):  # a branch's name may be nothing but a file's name
@@ -50,6 +60,16 @@ def search_side_files(
                     yield from _members(stream, shown, forms, gaps, cancelled)
         except OSError as error:
             gaps.add(shown, (error.strerror or "cannot be read").lower())
+
+
+def _strays(store: Path) -> Iterator[Path]:
+    """The files of an object directory that are no objects, packs or lists of them."""
+    top = len(str(store)) + 1
+    for here, _, files in walk(store):  # unreadable folders are named with the store
+        folder = str(here)[top:]
+        for name in files:
+            if not _STORED.fullmatch(f"{folder}/{name}" if folder else name):
+                yield here / name
 
 
 def _search(stream: BinaryIO, shown: str, forms: Forms, cancelled: Callable[[], bool]) -> Iterator[FileMatch]:

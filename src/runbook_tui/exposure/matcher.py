@@ -7,9 +7,6 @@ from typing import Any, Protocol
 
 from runbook_tui.exposure.forms import Forms, Match
 
-_LENGTHS = (0, 16, 10)  # of the literals of one set; 0: whole
-_SAMPLE = 4  # how often a set may strike in a thousand pieces before it is given up
-
 
 class Matcher(Protocol):
     """What a pass over all objects looks for."""
@@ -33,11 +30,9 @@ class FormMatcher:
 
     def __init__(self, forms: Forms) -> None:
         self._forms = forms
-        self._literals = forms.prefilter()
-        self.suspicious: Callable[[bytes], bool] = lambda data: True
-        scanners = [scanner for length in _LENGTHS[:1] if (scanner := self._scanner(length))]
-        if scanners:
-            self.suspicious = scanners[0]
+        literals = forms.prefilter()
+        scanner = literal_scanner(literals) if literals else None
+        self.suspicious: Callable[[bytes], bool] = scanner or (lambda data: True)
 
     @property
     def overlap(self) -> int:
@@ -45,29 +40,6 @@ class FormMatcher:
 
     def find(self, data: bytes) -> list[Match]:
         return self._forms.find(data)
-
-    def tune(self, sample: Sequence[bytes]) -> None:
-        """Take the fastest of several equivalent sets of literals: hyperscan's speed depends on them and the data."""
-        import time
-
-        best: tuple[float, Callable[[bytes], bool]] | None = None
-        for length in _LENGTHS:
-            scanner = self._scanner(length)
-            if scanner is None:
-                return
-            start = time.perf_counter()
-            struck = sum(scanner(piece) for piece in sample)
-            spent = time.perf_counter() - start
-            if struck * 1000 <= max(len(sample), 1000) * _SAMPLE and (best is None or spent < best[0]):
-                best = spent, scanner
-        if best is not None:
-            self.suspicious = best[1]
-
-    def _scanner(self, length: int) -> Callable[[bytes], bool] | None:
-        if not self._literals:
-            return None
-        # The ends of literals tell more than their beginnings: escapes begin alike.
-        return literal_scanner({literal[-length:] for literal in self._literals})
 
 
 def literal_scanner(literals: Iterable[bytes]) -> Callable[[bytes], bool] | None:

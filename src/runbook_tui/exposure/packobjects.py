@@ -69,7 +69,10 @@ class PackObjects:
 
     def _claim(self, places: NDArray[np.int32], kinds: NDArray[np.int8]) -> NDArray[np.bool_]:
         """Take those objects that no store before has; of one that stands twice in a pack, one."""
-        own = (self.kinds[places] == 0) & (kinds > 0)
+        own: NDArray[np.bool_] = (self.kinds[places] == 0) & (kinds > 0)
+        if np.bincount(places[own], minlength=1).max() == 1:
+            self.kinds[places[own]] = kinds[own]
+            return own
         _, first = np.unique(places[own], return_index=True)
         chosen = np.zeros(len(places), bool)
         chosen[np.flatnonzero(own)[first]] = True
@@ -89,6 +92,10 @@ class PackObjects:
     def _ask_for_kinds(self) -> None:
         """Objects that our readers can make nothing of: git may know another copy, or says that they are corrupt."""
         unknown = {self.name(place): place for place in np.flatnonzero(self.kinds == 0).tolist()}
+        for source in self._sources:
+            for place in source.places[source.pack.circular].tolist():
+                if unknown.pop(self.name(place), None) is not None:
+                    self.unreadable[self.name(place)] = "corrupt: its deltas lead in a circle"
         if unknown:
             kinds = self._reader.kinds(unknown)
             for name, kind in kinds.items():

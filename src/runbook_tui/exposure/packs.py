@@ -119,6 +119,8 @@ class Pack:
             if np.array_equal(further, roots):
                 break
             roots = further
+        #: Entries built from themselves in the end: git would follow them until its memory is full.
+        self.circular: NDArray[np.bool_] = self.bases[roots] >= 0
         whole = (self.bases[roots] == _NONE) & (types[roots] >= objects.COMMIT) & (types[roots] <= objects.TAG)
         whole &= (types == _OFS_DELTA) | (types == _REF_DELTA) | (roots == np.arange(self.count))
         return roots, np.where(whole, types[roots], 0).astype(np.int8)
@@ -137,27 +139,29 @@ class Pack:
             entries = np.unique(below[~wanted[below]])
         return np.flatnonzero(wanted)
 
+    def _trees(self, entries: NDArray[np.int32]) -> tuple[list[int], list[int], list[int]]:
+        """Delta trees among `entries`, by position: the roots, all children, and where each one's children start."""
+        bases = self.bases[entries]
+        children = np.flatnonzero(bases >= 0)
+        parents = np.searchsorted(entries, bases[children])
+        below = children[np.argsort(parents, kind="stable")]
+        starts = np.append(0, np.cumsum(np.bincount(parents, minlength=len(entries))))
+        return np.flatnonzero(bases < 0).tolist(), below.tolist(), starts.tolist()
+
     def rebuild(self, entries: NDArray[np.int32], places: list[int], failed: array[int]) -> Iterator[Entry]:
         """The objects of `entries`, which ascend and hold every base of a delta among them.
 
         `places` are theirs; an object whose place is -1 is built and not given out. The places of what cannot be
         rebuilt, and of what depends on it, go to `failed`.
         """
-        bases = self.bases[entries]
-        is_root = bases < 0
-        children = np.flatnonzero(~is_root)
-        parents = np.searchsorted(entries, bases[children])
-        by_parent = np.argsort(parents, kind="stable")
-        below: list[int] = children[by_parent].tolist()
-        counts = np.bincount(parents, minlength=len(entries))
-        bounds: list[int] = np.concatenate(([0], np.cumsum(counts))).tolist()
+        roots, below, bounds = self._trees(entries)
         at = (self._starts[entries] + self._heads[entries]).tolist()
         ends = self._starts[entries + 1].tolist()
         sizes = self.sizes[entries].tolist()
         kinds = self.kinds[entries].tolist()
         view = memoryview(self._map)
         limit = objects.WINDOW
-        for root in np.flatnonzero(is_root).tolist():
+        for root in roots:
             try:
                 if sizes[root] > limit:
                     raise Broken
@@ -182,8 +186,14 @@ class Pack:
                 try:
                     if sizes[child] > limit or held > _MAX_HELD:
                         raise Broken
-                    data = _apply(base, inflate(view[at[child] : ends[child]], sizes[child]), limit)
-                except (Broken, ApplyDeltaError, MemoryError):
+                    delta = inflate(view[at[child] : ends[child]], sizes[child])
+                    # Behind the size of its base, which apply_delta checks, a delta states the size of its result. One
+                    # that is longer than two bytes is held against the limit before anything is built.
+                    stated = (len(base).bit_length() + 6) // 7 or 1
+                    if delta[stated] > 127 and delta[stated + 1] > 127 and _stated(delta, stated) > limit:
+                        raise Broken
+                    (data,) = apply_delta(base, delta)
+                except (Broken, ApplyDeltaError, IndexError, ValueError, MemoryError):
                     failed.extend(_places(child, bounds, below, places))
                     continue
                 if places[child] >= 0:
@@ -203,22 +213,13 @@ def _places(top: int, bounds: list[int], below: list[int], places: list[int]) ->
         stack += below[bounds[one] : bounds[one + 1]]
 
 
-def _apply(base: bytes, delta: bytes, limit: int) -> bytes:
-    """A delta states the size of its result: it is held against the limit before anything is built."""
-    at = (len(base).bit_length() + 6) // 7 or 1  # behind the size of the base, which apply_delta checks
-    try:
+def _stated(delta: bytes, at: int) -> int:
+    """The size of its result that a delta states at this offset."""
+    size = shift = 0
+    while True:
         byte = delta[at]
-        size, shift = byte & 127, 7
-        while byte & 128:
-            at += 1
-            byte = delta[at]
-            size |= (byte & 127) << shift
-            shift += 7
-    except IndexError:
-        raise Broken from None
-    if size > limit:
-        raise Broken
-    data: bytes = b"".join(apply_delta(base, delta))
-    if len(data) != size:
-        raise Broken
-    return data
+        size |= (byte & 127) << shift
+        if byte < 128:
+            return size
+        at += 1
+        shift += 7

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from runbook_tui.cli import wiring
+from runbook_tui.cli.finding import ScanFinding, read_finding, value_of
 from runbook_tui.cli.launch import PATIENT
 from runbook_tui.cli.setup import Setup
-from runbook_tui.foundation import strict_json
 from runbook_tui.foundation.clock import RealClock, iso
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.ids import new_incident_id
@@ -87,43 +87,40 @@ def prepare(
         folders=[str(workspace.root)] if workspace else [],
     )
     prepared = Prepared(setup, workspace=workspace, wait=wait)
-    if finding is not None:
-        _take_finding(book, setup, finding)
-        inputs = setup.inputs
     slot = next((one.name for one in book.inputs if one.type == "credential" and one.required), "")
+    found = _take_finding(book, setup, slot, finding, ask=ask) if finding is not None else None
+    inputs = setup.inputs
     if key_id and (not slot or slot in inputs):
         why = f"--input {slot} names the credential" if slot else "the playbook takes no credential"
         raise RunbookError(f"--key-id has nothing to do here: {why}", "leave one of them out")
     if kind == "file":
         prepared.passphrase = wiring.ask_secret("passphrase of the file vault").expose()
     if slot and slot not in inputs:
-        leaked = _leaked(workspace, slot, provider=provider, key_id=key_id, ask=ask)
+        if found is not None and found.rule and not key_id:
+            secret = value_of(found, ask=ask)
+            leaked = _bound(workspace, secret, provider or found.provider, ask=ask)
+        else:
+            leaked = _leaked(workspace, slot, provider=provider, key_id=key_id, ask=ask)
         setup.inputs[slot] = leaked.name
         _keep(prepared, leaked, dry_run=dry_run)
     return prepared
 
 
-def _take_finding(book: Playbook, setup: Setup, path: Path) -> None:
+def _take_finding(book: Playbook, setup: Setup, slot: str, path: Path, *, ask: bool) -> ScanFinding:
     """What a scan found: whose value it is, which repositories hold it, since when, and whether it was pushed."""
-    try:
-        document = strict_json.loads(path.read_bytes())
-        found = [one for one in document["credentials"] if one["earliest"]]
-        holding = [one["path"] for one in document["repositories"] if one["hits"]]
-    except OSError as error:
-        raise RunbookError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from None
-    except (ValueError, KeyError, TypeError):
-        raise RunbookError(f"{path} is not a scan's result", "write it with `runbook scan --json`") from None
-    named = [one for one in found if not str(one["credential"]).startswith("stdin:")]
-    if not named:
-        what = "the scan found nothing" if not found else "the scan's value came from standard input and has no name"
-        raise RunbookError(what, "scan with --credential NAME, or paste the value: run without --finding")
+    found = read_finding(path, setup.inputs.get(slot, ""), ask=ask)
     fields = {one.type: one.name for one in book.inputs}
-    for kind, value in (("credential", named[0]["credential"]), ("path", ",".join(holding))):
-        if kind in fields:
-            setup.inputs.setdefault(fields[kind], value)
-    setup.facts["exposed_since"] = named[0]["earliest"]
-    if named[0]["pushed"]:
+    if found.rule:  # a fingerprint only chooses: the credential gets a name of its own
+        setup.inputs.pop(slot, None)
+    elif "credential" in fields:
+        setup.inputs.setdefault(fields["credential"], found.credential)
+    if "path" in fields:
+        setup.inputs.setdefault(fields["path"], ",".join(found.holding))
+    if found.earliest:
+        setup.facts["exposed_since"] = found.earliest
+    if found.pushed:
         setup.facts["exposure"] = "public"  # as far as anybody knows: the operator says otherwise
+    return found
 
 
 def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: str, ask: bool) -> Credential:
@@ -138,9 +135,19 @@ def _leaked(workspace: Workspace | None, slot: str, *, provider: str, key_id: st
     if not ask:
         raise RunbookError(f"no value for the input {slot!r}", f"--input {slot}=NAME, or --provider P --key-id K")
     instead = f"say --input {slot}=NAME, or --provider P --key-id K"
-    secret = wiring.ask_secret("leaked value", instead=instead)
+    return _bound(workspace, wiring.ask_secret("leaked value", instead=instead), provider, ask=ask)
+
+
+def _bound(workspace: Workspace | None, secret: Secret, provider: str, *, ask: bool) -> Credential:
+    """A value with what its provider wants to know; what is missing is asked for."""
+    if not provider and not ask:
+        raise RunbookError("nothing says whose credential it is", "--provider NAME; `runbook provider list` shows them")
     found = provider or _recognise(secret)
     manifest = wiring.catalogue().get(found)
+    missing = [name for name, one in manifest.attributes.items() if one.required]
+    if missing and not ask:
+        hint = f"store it with `runbook credential add NAME --provider {found}`, and say --input"
+        raise RunbookError(f"{found} needs to know: {', '.join(missing)}", hint)
     attributes = {
         name: click.prompt(f"{one.ask}", default=one.default or None, err=True)
         for name, one in manifest.attributes.items()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--finding",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Start from a finding: the output of `runbook scan --credential NAME --json`.",
+    help="Start from a finding: the output of `runbook scan --json` with --credential NAME or --rules.",
 )
 @click.option(
     "--admin", default="", metavar="NAME", help="The credential that signs administrative calls; `none`: by hand."

@@ -11,6 +11,7 @@ import click
 from runbook_tui.cli import json_option
 from runbook_tui.cli import scan_fleet as fleet
 from runbook_tui.cli import scan_output as output
+from runbook_tui.cli import scan_rules as by_rules
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _STDIN_LIMIT = 1 << 20
 @click.option("--value-stdin", is_flag=True, help="Read values from standard input, one a line.")
 @click.option("--vault", type=click.Choice(["keyring", "file"]), help="Default: the OS keyring, or init's choice.")
 @click.option("--wait", is_flag=True, help="Give the keyring's unlock dialog up to 60 seconds.")
+@by_rules.options
 @fleet.options
 @output.format_option
 @json_option
@@ -49,24 +51,39 @@ def command(
     With --fleet LIST the repositories are read from a file, one a line, a path or a URL (which is mirrored first), and
     searched by several processes or a Dask cluster. What is done is kept: the same command goes on after Ctrl-C.
 
+    With --rules credentials are found by how their vendors write them (as they stand: not encoded, not in archives),
+    and each is then searched for like a known value. They are named by fingerprints, never shown, and
+    `runbook run PLAYBOOK --finding FILE` starts from one.
+
     Exit code: 0 nothing found and everything seen, 1 found, 2 bad input, 3 nothing found but not everything could be
     seen.
     """
     output.check(form, as_json)
     fleet.check(repositories, chosen)
     cluster = fleet.cluster_of(chosen) if chosen["listed"] is not None else None
-    values = _values(names, value_stdin, vault, wait)
-    document = fleet.fleet_scan(values, chosen, cluster) if cluster is not None else _scan(values, repositories)
+    find = by_rules.wanted(chosen)
+    values = [] if find and not names and not value_stdin else _values(names, value_stdin, vault, wait)
+    if cluster is not None:
+        document = fleet.fleet_scan(values, chosen, cluster)
+    else:
+        document = _scan(values, repositories, chosen["rules_files"] if find else None)
     output.write(document, form, as_json)
-    if any(one["hits"] for one in document["repositories"]):
+    if form == "text" and not as_json:
+        for line in by_rules.rest(document):
+            click.echo(line)
+    if document.get("findings") or any(one["hits"] for one in document["repositories"]):
         return Exit.BAD
     return Exit.INCOMPLETE if any(one["not_scanned"] for one in document["repositories"]) else Exit.GOOD
 
 
-def _scan(values: list[tuple[str, Secret]], repositories: tuple[Path, ...]) -> dict[str, Any]:
+def _scan(
+    values: list[tuple[str, Secret]], repositories: tuple[Path, ...], rules_files: tuple[Path, ...] | None
+) -> dict[str, Any]:
     from runbook_tui.exposure.scan import scan
 
     with _Meter() as meter:
+        if rules_files is not None:
+            return by_rules.rule_scan(values, repositories, rules_files, meter.show)
         return scan(values, repositories, meter.show).document()
 
 

@@ -79,12 +79,13 @@ class Hit:
     remotes: tuple[str, ...] = ()
     reachable: str = "none"  # ref | index | reflog | none
     pushed: bool | None = None
+    rule: str = ""  # the rule that found the value; empty for one that was searched for
 
     def document(self) -> dict[str, Any]:
         """The hit as `scan --json` prints it: foreign text made safe."""
         return {
             "credential": self.credential,
-            "rule": None,
+            "rule": self.rule or None,
             "form": self.form,
             "object": self.object,
             "type": self.type,
@@ -124,15 +125,38 @@ class RepositoryScan:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A value that a rule found. Nothing of it is shown but its mask."""
+
+    credential: str  # its fingerprint, which its hits carry as their credential
+    rule: str
+    title: str  # "a Slack token"
+    provider: str  # the manifest's id, or empty
+    mask: str
+    traced: bool  # whether the whole history was searched for it
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "credential": self.credential,
+            "rule": self.rule,
+            "title": plain(self.title, 200),
+            "provider": self.provider or None,
+            "mask": self.mask,
+            "traced": self.traced,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What all repositories gave for all values."""
+    """What all repositories gave for all values. `findings` is None where no rules were looked for."""
 
     credentials: tuple[str, ...]
     repositories: tuple[RepositoryScan, ...] = field(default=())
+    findings: tuple[Finding, ...] | None = None
 
     @property
     def found(self) -> bool:
-        return any(repository.hits for repository in self.repositories)
+        return bool(self.findings) or any(repository.hits for repository in self.repositories)
 
     @property
     def complete(self) -> bool:
@@ -141,9 +165,11 @@ class ScanResult:
 
     def document(self) -> dict[str, Any]:
         """The document of `scan --json`."""
+        by_rule = {} if self.findings is None else {"findings": [one.document() for one in self.findings]}
         return {
             "repositories": [repository.document() for repository in self.repositories],
             "credentials": [self._summary(name) for name in self.credentials],
+            **by_rule,
         }
 
     def _summary(self, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -24,7 +25,9 @@ _SAME = 7  # one character that often in a row
 # SHA-256 of keys that vendors publish as samples: they work for nobody, or for everybody.
 _PUBLISHED = frozenset(
     {
-        "1a5d44a2dca19669d72edf4c4f1c27c4c1ca4b4408fbb17f6ce4ad452d78ddb3",  # documentation of AWS, with EXAMPLE in it
+        "2cafc0970149a84f3b9e62eaf169f36f59907a3b3e31f7b82e68c69cd27f7326",  # Stripe's documentation
+        "f2d6ca16515033e5dce14eba840b979d27b5cbae24bb3e5bf484339667f86397",  # Stripe's older documentation
+        "0011cc25eb4320717494d2703e8cba85743e71b500283c21c8b88147992f9059",  # the Azure storage emulator
     }
 )
 
@@ -56,7 +59,7 @@ def plausible(value: bytes, shortest: int, entropy: float) -> bool:
 def _sequence(value: bytes) -> bool:
     """Whether seven characters in a row are the same, or each follows or precedes the one before."""
     same = up = down = 1
-    for before, after in zip(value, value[1:], strict=False):
+    for before, after in itertools.pairwise(value):
         step = after - before
         # 90 goes on with 01, and 9 with a in hexadecimal
         same = same + 1 if step == 0 else 1

@@ -36,6 +36,7 @@ _RULE: dict[str, Any] = {
         "shape": {**_TEXT, "description": "instead of a pattern: the id of a shape that the paste guard knows"},
         "prefixes": {**_TEXTS, "description": "public beginnings of the value, shown in its mask"},
         "near": {**_TEXTS, "description": "words of which one has to stand near the match"},
+        "unless": {**_TEXTS, "description": "texts before the secret that say it is something else"},
         "shortest": {**_BYTES, "description": "bytes the secret has at least; 8 unless told"},
         "longest": {**_BYTES, "description": "bytes the whole match has at most; 256 unless told"},
         "entropy": {**_BITS, "description": "bits a character; the value then also needs a digit among its letters"},
@@ -81,6 +82,7 @@ class Rule:
     provider: str = ""
     prefixes: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     shortest: int = 8
     longest: int = 256
     entropy: float = 0.0
@@ -196,7 +198,7 @@ def _build(document: Document) -> list[Rule]:
 
 
 def _rule(entry: dict[str, Any]) -> Rule:
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     if found := known_shapes().get(given.pop("shape", "")):
         given["pattern"] = found.pattern
         given.setdefault("entropy", BITS if found.random else 0.0)

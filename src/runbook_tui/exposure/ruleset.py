@@ -20,6 +20,7 @@ _MEMORY = 64 << 20  # bytes for one automaton: a set of patterns that has too fe
 # How a pattern may end: in something that may be missing ("={0,2}"), or in more than is needed ("{20,64}", "+").
 _OPTIONAL_END = re.compile(r"(?:\\.|\[[^\[\]]+\]|[^\\()\[\]{}|*+?.^$])(?:\*|\?|\{0,\d*\})(\)*)$")
 _OPEN_END = re.compile(r"(?<!\\)(?:\{(\d+),\d*\}|\+)(\)*)$")
+_NAME_END = re.compile(rb"[A-Za-z0-9_-]+\Z")
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
@@ -37,6 +38,8 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[Rule], *, fast: bool = True) -> None:
         self.rules = tuple(rules)
+        #: Rule id -> its place: the lower, the more specific.
+        self.places = {rule.id: place for place, rule in enumerate(self.rules)}
         #: Bytes that two windows of one large object must share so that no match falls between them.
         self.overlap = max((rule.longest for rule in self.rules), default=0) + 2 * _BEFORE
         self._confirm = [_compiled(rule.pattern) for rule in self.rules]
@@ -84,10 +87,24 @@ class RuleSet:
             return
         for match in self._confirm[index].finditer(window, start, len(window)):
             value = match.group(1)
+            if rule.unless and _says(window, match.start(), match.start(1), rule.unless):
+                continue
             if len(match.group()) > rule.longest + _BEFORE or not plausible(value, rule.shortest, rule.entropy):
                 continue
             if not placeholder(value, rule.words):
                 yield match.start(1), match.end(1)
+
+
+def finds(rule: Rule, text: bytes) -> bool:
+    """Whether this rule alone finds something in a text."""
+    return bool(RuleSet([rule], fast=False).find(text))
+
+
+def _says(window: bytes, start: int, end: int, words: Sequence[str]) -> bool:
+    """Whether one of `words` stands before the secret: in the match, or in the name whose end the match starts with."""
+    name = _NAME_END.search(window, max(0, start - 32), start)
+    lead = window[name.start() if name else start : end].lower()
+    return any(word.lower().encode() in lead for word in words)
 
 
 def _windows(ends: list[int], longest: int, size: int) -> Iterator[tuple[int, int]]:
@@ -209,7 +226,8 @@ class _Quick:
 
 def _database(hyperscan: Any, patterns: Sequence[str], ids: Sequence[int], flags: Sequence[int]) -> Any:
     database = hyperscan.Database()
-    database.compile(expressions=[p.encode() for p in patterns], ids=list(ids), elements=len(patterns), flags=list(flags))
+    raw = [pattern.encode() for pattern in patterns]
+    database.compile(expressions=raw, ids=list(ids), elements=len(raw), flags=list(flags))
     return database
 
 

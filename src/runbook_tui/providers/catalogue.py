@@ -78,6 +78,18 @@ class Catalogue:
             if kind.pattern and kind.prefixes and not kind.id.endswith(" id")
         ]
 
+    def formats(self) -> list[tuple[str, str, str, tuple[str, ...], str]]:
+        """(provider id, title, RE2 of the whole value, its public prefixes, source) of every secret that can be found.
+
+        A prefix of two characters is that of too many names in programs to be looked for.
+        """
+        return [
+            (manifest.id, f"{manifest.name} {kind.id}", kind.pattern, kind.prefixes, manifest.source)
+            for manifest in self._manifests.values()
+            for kind in manifest.kinds
+            if kind.pattern and min(map(len, kind.prefixes), default=0) > 2 and not kind.id.endswith(" id")
+        ]
+
     def recognise(self, value: Secret) -> list[tuple[str, str]]:
         """The (provider id, kind) pairs whose values look like this one, the longest prefix first."""
         import re2

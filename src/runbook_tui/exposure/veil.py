@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runbook_tui.secrets.secret import Secret
 
 Veil = Callable[[str], str]
+_FEW = 4  # names that are looked at one by one
 
 
 def veil(values: Iterable[tuple[str, Secret]]) -> Veil:
@@ -29,8 +30,37 @@ def veil(values: Iterable[tuple[str, Secret]]) -> Veil:
 
 def veiled(found: RepositoryScan, hide: Veil) -> RepositoryScan:
     """The same result without a value in any of its names."""
-    gaps = tuple(Gap(hide(gap.what), hide(gap.why)) for gap in found.not_scanned)
-    return replace(found, path=hide(found.path), not_scanned=gaps, hits=tuple(_hit(hit, hide) for hit in found.hits))
+    # Tens of thousands of names and hundreds of values: many names at once are clean, and said to be in one look.
+    names = list(dict.fromkeys(_names(found)))
+    hidden = {name: hide(name) for name in _doubtful(names, hide)}
+
+    def quick(name: str) -> str:
+        return hidden.get(name, name)
+
+    gaps = tuple(Gap(quick(gap.what), quick(gap.why)) for gap in found.not_scanned)
+    hits = tuple(_hit(hit, quick) for hit in found.hits)
+    return replace(found, path=quick(found.path), not_scanned=gaps, hits=hits)
+
+
+def _names(found: RepositoryScan) -> Iterator[str]:
+    yield found.path
+    for gap in found.not_scanned:
+        yield from (gap.what, gap.why)
+    for hit in found.hits:
+        yield from (*hit.paths, *hit.refs, *hit.remotes)
+        yield from (mark.author for mark in (*hit.first, *hit.last))
+
+
+def _doubtful(names: Sequence[str], hide: Veil) -> Iterator[str]:
+    """The names in which a value may stand. A value in one of them also stands in all of them in a row."""
+    if len(names) <= _FEW:
+        yield from names
+        return
+    together = "\n\n".join(names)
+    if hide(together) != together:
+        middle = len(names) // 2
+        yield from _doubtful(names[:middle], hide)
+        yield from _doubtful(names[middle:], hide)
 
 
 def _hit(hit: Hit, hide: Veil) -> Hit:

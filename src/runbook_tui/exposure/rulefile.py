@@ -98,7 +98,8 @@ def from_format(provider: str, title: str, pattern: str, prefixes: tuple[str, ..
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     # A pattern with a dot is also that of a name in a program.
     entropy = BITS if r"\." in pattern else 0.0
-    return Rule(f"manifest-{slug}", f"a {title}", marked(pattern), provider, prefixes, entropy=entropy, source=source)
+    whole = re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)  # its groups only group: all of it is the secret
+    return Rule(f"manifest-{slug}", f"a {title}", _token(whole), provider, prefixes, entropy=entropy, source=source)
 
 
 def shipped_rules() -> list[Rule]:
@@ -188,8 +189,10 @@ def marked(pattern: str) -> str:
     """The pattern with the secret in group 1. A whole token starts where a word does, or behind an escape."""
     import re2
 
-    if re2.compile(pattern).groups:
-        return pattern
+    return pattern if re2.compile(pattern).groups else _token(pattern)
+
+
+def _token(pattern: str) -> str:
     return rf"(?:\b|\\[nrt]|%[0-9A-Fa-f]{{2}})({pattern})"
 
 

@@ -37,18 +37,19 @@ def list_loose(store: Path, name_size: int) -> Iterator[tuple[bytes, Path]]:
                 yield bytes.fromhex(folder.name + file.name), file
 
 
-def loose_kind(path: Path) -> tuple[int, int]:
-    """(kind, stored bytes), or kind 0 when its beginning makes no sense."""
+def loose_header(path: Path) -> tuple[int, int, int]:
+    """(kind, stored bytes, stated length); kind 0 when its beginning makes no sense."""
     try:
         handle = open_regular(path)
         if handle is None:
-            return 0, 0
+            return 0, 0, 0
         with os.fdopen(handle, "rb", 0) as stream:
             start = zlib.decompressobj().decompress(stream.read(_START), _LONGEST_HEADER)
             match = _HEADER.match(start)
-            return (NUMBERS[match[1]] if match else 0), os.fstat(handle).st_size
+            stored = os.fstat(handle).st_size
+            return (NUMBERS[match[1]], stored, int(match[2])) if match else (0, stored, 0)
     except (OSError, zlib.error):
-        return 0, 0
+        return 0, 0, 0
 
 
 def read_loose(path: Path) -> bytes:

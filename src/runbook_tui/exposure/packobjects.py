@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runbook_tui.exposure import objects
 from runbook_tui.exposure.gitcall import SafeGit
 from runbook_tui.exposure.gitobjects import GitReader
-from runbook_tui.exposure.loose import LooseDamaged, list_loose, loose_kind, read_loose
+from runbook_tui.exposure.loose import LooseDamaged, list_loose, loose_header, read_loose
 from runbook_tui.exposure.model import Gaps
 from runbook_tui.exposure.names import Names
 from runbook_tui.exposure.objects import Entry, Part
@@ -83,7 +84,7 @@ class PackObjects:
         claimed = {}
         for (_, path), place in zip(loose, places, strict=False):
             if not self.kinds[place]:
-                kind, size = loose_kind(path)
+                kind, size, _ = loose_header(path)
                 if kind:
                     self.kinds[place] = kind
                     claimed[place] = (path, size)
@@ -155,6 +156,10 @@ class PackObjects:
 
     def _read_by_git(self, places: Iterable[int]) -> Iterator[Entry]:
         known = {self.name(place): place for place in places}
+        for name, place in known.items():
+            # git gives out as much as such an object states, and says nothing of the rest.
+            if place in self._loose and loose_header(self._loose[place][0])[2] <= objects.WINDOW:
+                self.unreadable[name] = "corrupt: it is not what its header says"
         for piece in self._reader.read(known):
             yield known[piece.name], piece.kind, piece.data, piece.offset, piece.following
 

@@ -1,7 +1,7 @@
 """Rules as data: YAML files of patterns for credentials, ours and the user's; every mistake with file:line:column.
 
 Examples in these files are written with counts, such as `xoxb-<digit:11>-<mix:24>`, so that neither the paste guard nor
-another scanner takes the file itself for a leak. `spell_out` makes text of them.
+another scanner takes the file itself for a leak; `<>` is nothing, and parts what they would know. See `spell_out`.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def _examples(document: Document, rules: list[Rule], finds: Check) -> Iterator[P
 
 
 def spell_out(text: str) -> str:
-    """`tok_<mix:20>` with twenty made-up characters: always the same for the same text. `<mix:20>`: letters, digits."""
+    """`tok_<mix:20>` with twenty made-up characters: always the same for the same text. `<>` is nothing."""
     luck = random.Random(text)  # noqa: S311 - not a secret, made up on purpose
 
     def letters(found: re.Match[str]) -> str:
@@ -229,4 +229,4 @@ def spell_out(text: str) -> str:
             raise RunbookError(f"{found[0]} is too long", "at most 5000 characters")
         return "".join(luck.choice(ALPHABETS[found[1]]) for _ in range(count))
 
-    return _COUNT.sub(letters, text)
+    return _COUNT.sub(letters, text).replace("<>", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -56,10 +57,10 @@ class PackObjects:
         self._sources = []
         start = 0
         for pack in packs:
-            places = given[start : start + pack.count][pack.rows]
+            places = given[start : start + len(pack.names)][pack.rows]
             own = self._claim(places, pack.kinds)
             self._sources.append(_Source(pack, places, own))
-            start += pack.count
+            start += len(pack.names)
         self._loose = self._claim_loose(loose, given[start:].tolist())
         self._by_git: list[int] = []
         for name, place in zip(other, given[start + len(loose) :].tolist(), strict=True):
@@ -199,6 +200,8 @@ def _open_packs(stores: Sequence[Path], name_size: int, gaps: Gaps) -> tuple[lis
             except PackDamaged as reason:
                 gaps.add(f"pack {path.name}", f"{reason}: git was asked for its objects")
                 doubtful = True
+                with contextlib.suppress(PackDamaged, OSError):
+                    packs.append(Pack(path, name_size, damaged=True))
             except OSError as error:
                 gaps.add(f"pack {path.name}", (error.strerror or "cannot be read").lower())
                 doubtful = True

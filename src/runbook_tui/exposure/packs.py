@@ -30,22 +30,28 @@ _ABSURD = 0x7FFFFFFF  # stands for every size that is never read here
 class Pack:
     """One pack and its index, mapped. Entries are numbered in the order in which they lie in the file."""
 
-    def __init__(self, path: Path, name_size: int) -> None:
-        """`path` of the `.pack`; PackDamaged or OSError when it cannot be used."""
+    def __init__(self, path: Path, name_size: int, *, damaged: bool = False) -> None:
+        """`path` of the `.pack`; PackDamaged or OSError when it cannot be used.
+
+        `damaged`: take what is there of a pack that was cut off or does not fit its index in every way.
+        """
         self.path = path
         index = read_index(path.with_suffix(".idx"), name_size)
         self._map = map_file(path)
         stored = np.frombuffer(self._map, np.uint8)
-        self.count = len(index.offsets)
         end = len(stored) - name_size
         head = stored[:12].tobytes()
         if end < 12 or head[:4] != b"PACK" or head[4:8] not in (b"\0\0\0\2", b"\0\0\0\3"):
             raise PackDamaged("it is no pack")
-        if int.from_bytes(head[8:], "big") != self.count or stored[end:].tobytes() != index.checksum:
-            raise PackDamaged("its index belongs to another pack")
+        fits = int.from_bytes(head[8:], "big") == len(index.offsets) and stored[end:].tobytes() == index.checksum
+        if not fits and not damaged:
+            raise PackDamaged("it was cut off, or its index belongs to another pack")
         #: The names in the order of the index, and which of them each entry has.
         self.names: Rows = index.names
         self.rows = np.argsort(index.offsets).astype(np.int32)
+        if damaged:
+            self.rows = self.rows[: int((index.offsets < end).sum())]
+        self.count = len(self.rows)
         # Where each entry starts, and behind the last one where it ends.
         self._starts: Longs = np.append(index.offsets[self.rows], end)
         if self._starts[0] != 12 or (np.diff(self._starts) <= 0).any():
@@ -105,7 +111,7 @@ class Pack:
         where = np.minimum(at[:, None] + np.arange(name_size), len(stored) - 1)
         table = Names(self.names)
         places = table.find(stored[where].tobytes())
-        entries = np.empty(self.count, np.int32)
+        entries = np.full(len(self.names), _NOWHERE, np.int32)
         entries[self.rows] = np.arange(self.count, dtype=np.int32)
         by_place = np.full(len(table), _NOWHERE, np.int32)
         by_place[table.places] = entries

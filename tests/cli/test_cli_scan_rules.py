@@ -32,7 +32,7 @@ def runbook(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    """The token in two files and three commits, a Slack token in a message, a key, a token in `.git/config`."""
+    """A GitHub token in two files, taken out of one again; a Slack token in a message; a private key; a placeholder."""
     path = tmp_path / "repo"
     path.mkdir()
     git(path, "init", "-q", "-b", "main")

@@ -15,7 +15,7 @@ _MAX_LIST = 16 << 20  # bytes of the list
 SCHEMES = ("https", "ssh", "file")
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")  # git would start a program of that name
 _SCP = re.compile(r"(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>[^-].*)")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\\"'`$<>|;&]")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import re
+import string
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ _MEMORY = 64 << 20  # bytes for one automaton: a set of patterns that has too fe
 # How a pattern may end: in something that may be missing ("={0,2}"), or in more than is needed ("{20,64}", "+").
 _OPTIONAL_END = re.compile(r"(?:\\.|\[[^\[\]]+\]|[^\\()\[\]{}|*+?.^$])(?:\*|\?|\{0,\d*\})(\)*)$")
 _OPEN_END = re.compile(r"(?<!\\)(?:\{(\d+),\d*\}|\+)(\)*)$")
-_NAME_END = re.compile(rb"[A-Za-z0-9_-]+\Z")
+_NAME = (string.ascii_letters + string.digits + "_-").encode()
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
@@ -102,8 +103,8 @@ def finds(rule: Rule, text: bytes) -> bool:
 
 def _says(window: bytes, start: int, end: int, words: Sequence[str]) -> bool:
     """Whether one of `words` stands before the secret: in the match, or in the name whose end the match starts with."""
-    name = _NAME_END.search(window, max(0, start - 32), start)
-    lead = window[name.start() if name else start : end].lower()
+    before = window[max(0, start - 32) : start]
+    lead = window[start - len(before) + len(before.rstrip(_NAME)) : end].lower()
     return any(word.lower().encode() in lead for word in words)
 
 

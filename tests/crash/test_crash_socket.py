@@ -258,6 +258,18 @@ def test_a_record_longer_than_any_line_reaches_the_terminal(desk: Desk) -> None:
     assert again.events == client.events
 
 
+def test_the_answer_to_shutdown_arrives(desk: Desk) -> None:
+    """Promise: a conductor that is told to end answers before it goes, every time, also beside terminals that watch."""
+    client = desk.open(INCIDENT)
+    for _ in range(6):
+        watching = desk.resume(INCIDENT, name="lee", role="watch")
+        pid = desk.pid(INCIDENT)
+        client.request("shutdown")
+        gone(pid)
+        watching.close()
+        client = desk.resume(INCIDENT)
+
+
 def _come(desk: Desk) -> SocketClient | None:
     with contextlib.suppress(RunbookError):
         return desk.resume(INCIDENT, name="lee", role="watch")

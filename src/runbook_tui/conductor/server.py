@@ -7,6 +7,7 @@ import json
 import queue
 import socket
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _LAST_CALL = 60.0  # seconds a call in flight gets to end when the conductor is 
 _MOST = 64  # terminals at the same time
 _HELLO = 10.0  # seconds a caller may take to say who it is
 _FIRST_LINE = 1 << 16  # bytes of what it says then
+_LAST_WORDS = 2.0  # seconds for what is still to be told to a terminal when it or the conductor ends
 _UNREAD = 20_000  # messages that wait for a terminal that does not read
 
 
@@ -40,6 +42,7 @@ class Server:
         self._listener, self._path = claim(folder)
         self._note = folder / SOCKET_NOTE
         self._free = threading.Semaphore(_MOST)
+        self._talks: dict[threading.Thread, socket.socket] = {}
 
     def serve(self) -> None:
         """Accept terminals until the conductor is over; returns when the last step has ended."""
@@ -49,8 +52,19 @@ class Server:
             pass  # a signal may reach another thread: Python runs its handler when this one wakes
         self._conductor.finish(_LAST_CALL)
         self._listener.close()
+        self._say_goodbye()
         for path in (self._path, self._note):
             path.unlink(missing_ok=True)
+
+    def _say_goodbye(self) -> None:
+        """Whoever asked for something gets the answer, the one to `shutdown` too; nobody is listened to any more."""
+        talks = dict(self._talks)
+        for connection in talks.values():
+            with contextlib.suppress(OSError):  # it is gone already
+                connection.shutdown(socket.SHUT_RD)
+        until = time.monotonic() + _LAST_WORDS
+        for thread in talks:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _tick(self) -> None:
         alone = 0.0
@@ -82,6 +96,7 @@ class Server:
         """One terminal: requests in, replies and pushes out. Its end changes nothing in the incident."""
         speaker = _Speaker(connection)
         terminal: Terminal | None = None
+        self._talks[threading.current_thread()] = connection
         try:
             connection.settimeout(_HELLO)
             with connection.makefile("rb") as lines:
@@ -101,6 +116,7 @@ class Server:
             if terminal is not None:
                 self._conductor.detach(terminal)
             speaker.end()
+            del self._talks[threading.current_thread()]
             self._free.release()
 
     def _answer(self, terminal: Terminal, request: dict[str, Any]) -> dict[str, Any]:
@@ -136,10 +152,13 @@ class _Speaker:
             self._hang_up()
 
     def end(self) -> None:
+        """Say what is left, if the terminal still reads, and hang up."""
         self._outgoing.put(None)
-        self._hang_up()
         if self._thread is None:
             self._connection.close()
+            return
+        self._thread.join(_LAST_WORDS)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):  # it is gone already

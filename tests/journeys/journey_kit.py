@@ -71,10 +71,18 @@ class Machine:
         if not self.incidents.is_dir():
             return
         for incident in [path.name for path in self.incidents.iterdir()]:
-            pid = self.conductor(incident)
+            pid = self.conductor(incident) or self._writer(incident)
             if pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 15)
+
+    def _writer(self, incident: str) -> int:
+        """Who holds the journal, where the folder of the socket is gone already; 0 when it is no conductor."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self.folder(incident) / "journal.lock").read_text())
+            if b"conductor" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+        return 0
 
     def simulator_keys(self, incident: str = "") -> list[dict[str, Any]]:
         """Every key the simulated provider knows, read from its own state."""

@@ -6,7 +6,6 @@ counts only when its fingerprint is the finding's; where the place is gone the o
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from runbook_tui.secrets.secret import Secret
 
 _BY_RULE = "fp:"
-_LARGEST_FILE = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,8 @@ def _any_hit(document: Any, credential: str) -> bool:
 
 
 def _finding(document: Any, summary: Any) -> ScanFinding:
+    from runbook_tui.exposure.again import places_of_finding
+
     name = str(summary["credential"])
     found = document.get("findings") or ()
     rule: dict[str, Any] = next((one for one in found if one["credential"] == name), {})
@@ -87,7 +87,7 @@ def _finding(document: Any, summary: Any) -> ScanFinding:
         str(rule.get("rule") or ""),
         str(rule.get("title") or ""),
         str(rule.get("provider") or ""),
-        tuple((path, str(hit["object"]), str((hit["paths"] or [""])[0])) for path, hit in mine if hit["form"] == "raw"),
+        tuple(places_of_finding(document, name)),
     )
 
 
@@ -110,42 +110,10 @@ def value_of(finding: ScanFinding, *, ask: bool) -> Secret:
 
 def _again(finding: ScanFinding, key: bytes) -> Secret | None:
     from runbook_tui.cli.scan_rules import rules
-    from runbook_tui.exposure.discovery import value_of as value_in
+    from runbook_tui.exposure.child import run_child_value
+    from runbook_tui.exposure.task import ByRules
 
     rule = next((one for one in rules() if one.id == finding.rule), None)
     if rule is None:  # of a rule file that is not the workspace's
         return None
-    for repository, name, path in finding.places:
-        try:
-            data = _read(Path(repository), name, path)
-        except (RunbookError, OSError):  # moved, or cleaned up since: another place may still be there
-            continue
-        for text in data:
-            if (secret := value_in(rule, text, finding.credential, key)) is not None:
-                return secret
-    return None
-
-
-def _read(path: Path, name: str, inside: str) -> list[bytes]:
-    """The object of that name, or a file of the git directory; in windows where it is large."""
-    from runbook_tui.exposure.gitcall import SafeGit
-    from runbook_tui.exposure.model import Gaps
-    from runbook_tui.exposure.objects import open_objects, places_of
-    from runbook_tui.exposure.reading import open_regular
-    from runbook_tui.exposure.repository import open_repository, stores
-
-    repository = open_repository(path)
-    if not name:
-        handle = open_regular(repository.common / inside.partition("!")[0].removeprefix(".git/"), follow=False)
-        if handle is None:
-            return []
-        with open(handle, "rb") as stream:  # noqa: PTH123 - a descriptor
-            return [stream.read(_LARGEST_FILE)]
-    gaps = Gaps()
-    with SafeGit(stores(repository, gaps), repository.object_format, lambda: False) as git:
-        objects = open_objects(git, 1 << 14, gaps)
-        places = [place for place in places_of(objects, [bytes.fromhex(name)]) if place >= 0]
-        failed = array("q")
-        parts = objects.parts_of(places) if places else []
-        found = [data for part in parts for place, _, data, _, _ in objects.pieces(part, failed) if place in places]
-        return found + [data for part in objects.again(failed) for _, _, data, _, _ in objects.pieces(part, failed)]
+    return run_child_value(finding.credential, finding.places, ByRules([rule], key))

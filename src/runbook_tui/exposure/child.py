@@ -1,13 +1,16 @@
 """The scan as a process of its own: one request line in, JSON lines out.
 
-Request: `{"values": [{"credential", "value"}], "repositories": [path, …]}`. Answers: any number of `{"progress": {…}}`
-and `{"found": {…}}` (a place, told as soon as it is known), then one `{"result": {…}}` (the document of `scan --json`)
-or `{"error": {"message", "hint", "exit_code"}}`. The values travel on standard input only. With `"apart": true` each
-repository is a scan of its own, answered by `{"one": {"result" | "error"}}`, and the last line is `{"result": {}}`.
+Request: `{"values": [{"credential", "value"}], "repositories": [path, …]}`, and with `"rules"` and `"key"` also what
+those rules find. Answers: any number of `{"progress": {…}}` and `{"found": {…}}` (a place, told as soon as it is
+known), then one `{"result": {…}}` (the document of `scan --json`) or `{"error": {"message", "hint", "exit_code"}}`.
+Values and the key travel on standard input only. With `"apart": true` each repository is a scan of its own, answered by
+`{"one": {"result" | "error"}}`, and the last line is `{"result": {}}`. With `"wanted"` (a fingerprint) and `"places"`
+nothing is searched: the result is `{"value": base64 | null}`, read again at one of those places.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -16,16 +19,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
+from runbook_tui.exposure.again import Place
 from runbook_tui.exposure.model import ScanCancelled
+from runbook_tui.exposure.task import ByRules, Task
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.harden import harden
-
-if TYPE_CHECKING:
-    from runbook_tui.secrets.secret import Secret
+from runbook_tui.secrets.secret import Secret
 
 _TICK = 0.1  # seconds between two looks at `cancelled`
 _PATIENCE = 2.0  # seconds a cancelled child gets to remove its temporary folder
@@ -49,13 +52,32 @@ def run_child(
     repositories: Sequence[Path],
     progress: Callable[[dict[str, Any]], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    by_rules: ByRules | None = None,
 ) -> dict[str, Any]:
-    """Scan in a child process and return the document of `scan --json`.
+    """Scan in a child process, also by rules when there are some, and return the document of `scan --json`.
 
-    `cancelled` is asked ten times a second; the child and its git are then killed and ScanCancelled is raised. Errors
-    of the scan are raised as RunbookError, a child that dies as one with exit code 3.
+    `progress` hears what `scan` tells; of a place that was found only `{"found": {…}}`. `cancelled` is asked ten times
+    a second; the child and its git are then killed and ScanCancelled is raised. Errors of the scan are raised as
+    RunbookError, a child that dies as one with exit code 3.
     """
-    with contextlib.closing(_exchange(_asked(values, repositories), progress, cancelled)) as answers:
+    return _result(Task(values, repositories, by_rules=by_rules), progress, cancelled)
+
+
+def run_child_value(
+    wanted: str, places: Sequence[Place], by_rules: ByRules, cancelled: Callable[[], bool] | None = None
+) -> Secret | None:
+    """The value with that fingerprint, read again in a child at one of the places; None when it is there no more.
+
+    Errors as in `run_child`.
+    """
+    found = _result(Task(by_rules=by_rules, wanted=wanted, places=places), None, cancelled)["value"]
+    return None if found is None else Secret(base64.b64decode(found))
+
+
+def _result(
+    task: Task, progress: Callable[[dict[str, Any]], None] | None, cancelled: Callable[[], bool] | None
+) -> dict[str, Any]:
+    with contextlib.closing(_exchange(task, progress, cancelled)) as answers:
         for message in answers:
             if "result" in message:
                 result: dict[str, Any] = message["result"]
@@ -74,8 +96,8 @@ def run_child_apart(
     `progress` hears which of them a report is about. Errors as in `run_child` where they are of the whole.
     """
     found: list[dict[str, Any] | RunbookError] = []
-    request = {**_asked(values, repositories), "apart": True}
-    with contextlib.closing(_exchange(request, lambda facts: progress(len(found), facts), cancelled)) as answers:
+    task = Task(values, repositories, apart=True)
+    with contextlib.closing(_exchange(task, lambda facts: progress(len(found), facts), cancelled)) as answers:
         for message in answers:
             if "one" in message:
                 one = message["one"]
@@ -85,15 +107,8 @@ def run_child_apart(
     return found
 
 
-def _asked(values: Sequence[tuple[str, Secret]], repositories: Sequence[Path]) -> dict[str, Any]:
-    return {
-        "values": [{"credential": name, "value": secret.expose()} for name, secret in values],
-        "repositories": [str(Path(path).absolute()) for path in repositories],
-    }
-
-
 def _exchange(
-    request: Mapping[str, Any],
+    task: Task,
     progress: Callable[[dict[str, Any]], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> Generator[Mapping[str, Any], None, None]:
@@ -109,7 +124,7 @@ def _exchange(
     try:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.write(task.line())
             process.stdin.close()
         for message in messages(process, cancelled or (lambda: False)):
             if "progress" in message and progress is not None:
@@ -177,10 +192,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
-    """The child's side: read one request, scan, answer. SIGTERM stops it."""
-    from runbook_tui.exposure.scan import scan
-    from runbook_tui.secrets.secret import Secret
-
+    """The child's side: read one request, do it, answer. SIGTERM stops it."""
     harden()
     stopped: list[int] = []
     parent = os.getppid()
@@ -190,25 +202,29 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
         sink.write(json.dumps({kind: facts}).encode() + b"\n")
         sink.flush()
 
+    def heard(facts: dict[str, Any]) -> None:
+        if "found" not in facts:
+            say("progress", facts)
+        elif not task.apart:  # nobody looks at single places of a fleet while it is searched
+            say("found", facts["found"])
+
     def search(repositories: Sequence[Path]) -> dict[str, Any]:
-        return scan(
-            [(name, Secret(value)) for name, value in values],
-            repositories,
-            lambda facts: say("progress", facts),
-            lambda: bool(stopped) or os.getppid() != parent,  # an orphan has nobody to answer
-            own_group=False,
-        ).document()
+        # An orphan has nobody to answer.
+        return task.scan(repositories, heard, lambda: bool(stopped) or os.getppid() != parent).document()
 
     try:
-        values, repositories, apart = _request(source.readline())
-        for one in repositories if apart else ():
+        task = Task.read(source.readline())
+        for one in task.repositories if task.apart else ():
             try:
                 say("one", {"result": search([one])})
             except ScanCancelled:
                 raise
             except RunbookError as error:
                 say("one", {"error": _facts(error)})
-        say("result", {} if apart else search(repositories))
+        if task.wanted:
+            say("result", task.value())
+        else:
+            say("result", {} if task.apart else search(task.repositories))
     except RunbookError as error:
         say("error", _facts(error))
         return error.exit_code
@@ -217,19 +233,3 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> Exit:
 
 def _facts(error: RunbookError) -> dict[str, Any]:
     return {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
-
-
-def _request(line: bytes) -> tuple[list[tuple[str, str]], list[Path], bool]:
-    try:
-        request = json.loads(line)
-        values = [(str(item["credential"]), str(item["value"])) for item in request["values"]]
-        return values, [Path(str(path)) for path in _listed(request["repositories"])], request.get("apart") is True
-    except (ValueError, KeyError, TypeError):
-        # The line holds secrets: nothing of it is repeated.
-        raise RunbookError("the scan's request is not readable", "one JSON object on one line") from None
-
-
-def _listed(items: Any) -> Iterable[Any]:
-    if not isinstance(items, list):
-        raise TypeError
-    return items

@@ -7,16 +7,17 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook_tui.exposure.early import EarlyShare
 from runbook_tui.exposure.forms import Forms
 from runbook_tui.exposure.gitcall import SafeGit
 from runbook_tui.exposure.mapping import HitMap
 from runbook_tui.exposure.matcher import FormMatcher
 from runbook_tui.exposure.model import Gaps, Hit, RepositoryScan, ScanCancelled, ScanResult
-from runbook_tui.exposure.objects import Objects, open_objects, places_of
+from runbook_tui.exposure.objects import KINDS, Objects, open_objects, places_of
 from runbook_tui.exposure.refs import Pointers, read_pointers
 from runbook_tui.exposure.repository import Repository, has_promisor_pack, modules, open_repository, stores
 from runbook_tui.exposure.search import Sweep, lfs_missing
-from runbook_tui.exposure.share import Share
+from runbook_tui.exposure.share import Found, Share
 from runbook_tui.exposure.sidefiles import FileMatch, search_side_files
 from runbook_tui.exposure.veil import Veil, veil, veiled
 from runbook_tui.foundation.text import plain
@@ -39,7 +40,8 @@ def scan(
     """Look for every value, in every form, in everything each repository holds.
 
     `values` are (credential name, secret). `progress` is told `{"repository", "phase", "objects", "total"}` now and
-    then, and while objects are searched also `"bytes"` and `"seconds_left"` (None when that cannot be told).
+    then, and while objects are searched also `"bytes"` and `"seconds_left"` (None when that cannot be told); and of
+    each place in an object, as soon as it is found, `"found"`: {"credential", "form", "type", "object", "line"}.
     `cancelled` is asked several times a second, and ScanCancelled is raised soon after it says True. RunbookError when
     a path is no readable repository (before any is searched), a value is too short, or git is missing. Nothing is
     written to the repositories and nothing in them is run. No value stands in the result, not even as a part of
@@ -105,6 +107,7 @@ class _RepositoryScan:
             matcher = FormMatcher(self._forms)
             objects = open_objects(git, matcher.overlap, self._gaps)
             sweep = Sweep(objects, matcher, pointers.shallow, self._cancelled, self._tell)
+            sweep.all = EarlyShare(lambda found: self._tell_found(objects, found))
             sweep.run()
             swept = sweep.all
             self._tell({"phase": "tracing", "objects": swept.objects, "total": len(objects), "bytes": swept.size})
@@ -122,6 +125,12 @@ class _RepositoryScan:
         seconds = time.monotonic() - start
         path = str(self._repository.path)
         return RepositoryScan(path, swept.objects, swept.size, seconds, self._gaps.all(), tuple(hits))
+
+    def _tell_found(self, objects: Objects, found: Found) -> None:
+        # No path and no member's name: the value may stand in them, and who else holds it is not known yet.
+        place = {"type": KINDS[found.kind], "object": objects.name(found.place).hex(), "line": found.line}
+        hit = {"credential": self._names[found.needle], "form": found.form, **place}
+        self._tell({"phase": "found", "found": hit})
 
     def _hits(self, sweep: Sweep, pointers: Pointers) -> list[Hit]:
         if not sweep.all.found:

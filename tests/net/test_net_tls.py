@@ -70,3 +70,20 @@ def test_a_server_without_tls_is_a_tls_fault() -> None:
         with pytest.raises(NetFault) as caught:
             Network().send(Request("GET", url, []), [url], deadline=2)
         assert (caught.value.kind, caught.value.sent) in (("tls", False), ("timeout", False))
+
+
+def test_an_answer_says_where_its_time_went(authority: tuple[trustme.CA, str]) -> None:
+    """The parts are there with TLS and without, and make up no more than the whole call."""
+    ca, ca_file = authority
+    with FaultServer(_wrap(ca.issue_cert("127.0.0.1"))) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        over_tls = Network().send(Request("GET", url, []), [url], ca_file=ca_file)
+    with FaultServer() as server:
+        in_plain = Network().send(Request("GET", server.url, []), [server.url])
+    for answer, secured in ((over_tls, True), (in_plain, False)):
+        timing = answer.timing
+        assert timing is not None
+        assert (timing.tls is not None) == secured
+        parts = [timing.dns, timing.connect, timing.tls or 0.0, timing.first_byte]
+        assert min(parts) >= 0
+        assert sum(parts) <= answer.seconds

@@ -20,8 +20,8 @@ _METADATA = frozenset(
 _MOST_ADDRESSES = 4
 
 
-def addresses(host: str, port: int, *, private: bool, seconds: float) -> list[str]:
-    """The addresses of `host` that may be connected to, at most four.
+def addresses(host: str, port: int, *, private: bool, seconds: float, most: int = _MOST_ADDRESSES) -> list[str]:
+    """The addresses of `host` that may be connected to, at most `most`.
 
     A name may lead to global addresses only, unless `private`: the operator bound this origin by hand. An address
     written out in a bound origin is allowed as it stands. Link-local addresses, where clouds keep their
@@ -36,7 +36,7 @@ def addresses(host: str, port: int, *, private: bool, seconds: float) -> list[st
             allowed = _usable(address) and (private or _is_global(address))
         if not allowed:
             raise blocked(f"{host} leads to {address}, which is not a public address: bind the origin to allow it")
-    return [str(address) for address in found[:_MOST_ADDRESSES]]
+    return [str(address) for address in found[:most]]
 
 
 def _usable(address: _Address) -> bool:

@@ -30,6 +30,11 @@ class Call:
         self.ends = time.monotonic() + deadline
         self.sent = False  # the first byte of the request was handed to the socket
         self.ended = False  # the other side closed its half
+        self.reached: dict[str, float] = {}  # start, dns, connect, tls, first_byte -> when (monotonic) it was reached
+
+    def mark(self, stage: str) -> None:
+        """Note when `stage` was reached first."""
+        self.reached.setdefault(stage, time.monotonic())
 
     def left(self, most: float) -> float:
         """Seconds a single wait may take; NetFault `timeout` when the call's time is up."""
@@ -60,7 +65,10 @@ class Backend(httpcore.NetworkBackend):
         if call.only is not None and (host, port) != call.only:
             raise blocked(f"a drill talks to its own simulator only, not to {host}")
         trouble = NetFault("refused", f"{host} has no address to connect to", sent=False)
-        for address in addresses(host, port, private=call.private, seconds=call.left(CONNECT_SECONDS)):
+        call.mark("start")
+        known = addresses(host, port, private=call.private, seconds=call.left(CONNECT_SECONDS))
+        call.mark("dns")
+        for address in known:
             try:
                 connection = socket.create_connection((address, port), call.left(CONNECT_SECONDS))
             except TimeoutError:
@@ -71,6 +79,7 @@ class Backend(httpcore.NetworkBackend):
                 trouble = NetFault("refused", f"no connection to {host}: {error.strerror or 'failed'}", sent=False)
             else:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                call.mark("connect")
                 return Stream(connection, call)
         raise trouble
 
@@ -95,6 +104,8 @@ class Stream(httpcore.NetworkStream):
             host = self._call.target.host
             raise NetFault("cut", f"{host} broke the connection before the answer was complete", sent=True) from None
         self._call.ended = self._call.ended or not data
+        if data:
+            self._call.mark("first_byte")
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -127,6 +138,7 @@ class Stream(httpcore.NetworkStream):
         except (OSError, ssl.CertificateError):
             self._socket.close()
             raise NetFault("tls", f"no secure connection to {host} could be made", sent=False) from None
+        self._call.mark("tls")
         return Stream(secured, self._call)
 
     def close(self) -> None:

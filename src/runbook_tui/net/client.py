@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from runbook_tui.net.backend import Call
 
-__all__ = ["Answer", "NetFault", "Network", "Request"]
+__all__ = ["Answer", "NetFault", "Network", "Request", "Timing"]
 
 _T = TypeVar("_T")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -45,6 +45,20 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """The parts of one call, in seconds, each from the end of the part before it.
+
+    `tls` is None without TLS. `first_byte` is from the ready connection to the answer's first byte: sending the
+    request and what the server did with it.
+    """
+
+    dns: float
+    connect: float
+    tls: float | None
+    first_byte: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """A complete answer. Header names are lower case. `seconds` is from the call to the last byte."""
 
@@ -52,6 +66,7 @@ class Answer:
     headers: list[tuple[str, str]]
     body: bytes
     seconds: float
+    timing: Timing | None = None  # None for an answer that did not come over a connection
 
     def header(self, name: str) -> str | None:
         """The first value of a header; `name` in lower case."""
@@ -107,7 +122,7 @@ class Network:
             finally:
                 response.close()
         headers = [(name.lower(), value) for name, value in response.headers.multi_items()]
-        return Answer(response.status_code, headers, body, time.monotonic() - started)
+        return Answer(response.status_code, headers, body, time.monotonic() - started, _timing(call))
 
     def _context(self, ca_file: str | None) -> ssl.SSLContext:
         import ssl
@@ -124,6 +139,17 @@ class Network:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._contexts[ca_file] = context
         return self._contexts[ca_file]
+
+
+def _timing(call: Call) -> Timing:
+    at = call.reached
+    secured = at.get("tls")
+    return Timing(
+        dns=at["dns"] - at["start"],
+        connect=at["connect"] - at["dns"],
+        tls=None if secured is None else secured - at["connect"],
+        first_byte=at["first_byte"] - (at["connect"] if secured is None else secured),
+    )
 
 
 def _plain_context() -> ssl.SSLContext:

@@ -12,12 +12,13 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from runbook_tui.exposure.names import Longs, Names
+from runbook_tui.exposure.names import Keys, Longs, Names
 from runbook_tui.exposure.objects import TREE
 from runbook_tui.exposure.share import Share
 from runbook_tui.exposure.trees import TreeSearch
 
 _BATCH = 2 << 20  # bytes of trees
+_PADDING = 8  # bytes behind the last tree, so that eight bytes can be read from each of its own
 _ROUNDS = 64  # NULs one close after the other that are sorted out here; a tree with more is read entry by entry
 _FIVE_DIGITS, _IN_OCTAL = np.uint64(0x3030303030), np.uint64(0xF8F8F8F8F8)
 _GITLINK = np.uint64(int.from_bytes(b"160000", "little"))
@@ -36,6 +37,7 @@ class BulkTrees:
             self._wanted = names.kinds == TREE
             self._wanted[list(hits)] = True
         self._size = names.rows.shape[1]
+        self._slots = np.empty(1 << 16, np.int64)
         self._places: list[int] = []
         self._trees: list[bytes] = []
         self._waiting = 0
@@ -49,21 +51,22 @@ class BulkTrees:
 
     def finish(self, share: Share) -> None:
         """Look at all trees that wait."""
-        joined = b"".join(self._trees)
+        joined = b"".join([*self._trees, bytes(_PADDING)])
         if self._search.suspicious(joined):
             for place, data in zip(self._places, self._trees, strict=True):
                 self._search.find(place, data, share)
-        if joined:
+        if self._trees:
             self._look(joined, share)
         self._places, self._trees, self._waiting = [], [], 0
 
     def _look(self, joined: bytes, share: Share) -> None:
-        content = np.frombuffer(joined + bytes(8), np.uint8)
+        content = np.frombuffer(joined, np.uint8)
         ends = np.cumsum([len(data) for data in self._trees])
         starts = np.append(0, ends[:-1])
-        stops, begins, heads = self._entries(content, len(joined))
-        trees = np.searchsorted(ends, stops, side="right")
-        good = self._well_formed(starts, ends, stops, begins, heads, trees)
+        stops, begins, heads = self._entries(content, len(joined) - _PADDING)
+        counts = np.diff(np.searchsorted(stops, ends), prepend=0)
+        trees = np.repeat(np.arange(len(ends)), counts)
+        good = self._well_formed(starts, ends, stops, begins, heads, trees, counts)
         if not good.all():
             for number in np.flatnonzero(~good).tolist():
                 self._search.entry_by_entry(self._places[number], self._trees[number], share)
@@ -101,14 +104,20 @@ class BulkTrees:
         return stops, begins, _eight(content, begins, "<u8")
 
     def _well_formed(
-        self, starts: Longs, ends: Longs, stops: Longs, begins: Longs, heads: NDArray[np.uint64], trees: Longs
+        self,
+        starts: Longs,
+        ends: Longs,
+        stops: Longs,
+        begins: Longs,
+        heads: NDArray[np.uint64],
+        trees: Longs,
+        counts: Longs,
     ) -> NDArray[np.bool_]:
         """Which trees are rows of entries from their first byte to their last."""
         sixth, seventh = (heads >> np.uint64(40)) & np.uint64(255), (heads >> np.uint64(48)) & np.uint64(255)
         short = (sixth == 32) & (stops > begins + 6)
         long = ((sixth & np.uint64(0xF8)) == 0x30) & (seventh == 32) & (stops > begins + 7)
         right = ((heads & _IN_OCTAL) == _FIVE_DIGITS) & (short | long)
-        counts = np.bincount(trees, minlength=len(ends))
         good: NDArray[np.bool_] = np.asarray(counts > 0)
         good[trees[~right]] = False
         first = np.cumsum(counts) - counts
@@ -120,8 +129,22 @@ class BulkTrees:
 
     def _find(self, content: NDArray[np.uint8], stops: Longs) -> Longs:
         if not self._names.ambiguous:
-            return self._names.find_keys(_eight(content, stops + 1, ">u8").astype(np.uint64))
+            return self._find_keys(_eight(content, stops + 1, ">u8").astype(np.uint64))
         return self._names.find(content[(stops + 1)[:, None] + np.arange(self._size)].tobytes())
+
+    def _find_keys(self, keys: Keys) -> Longs:
+        """Neighbouring trees name mostly the same: of equal names in a batch one is looked up."""
+        slots = (keys >> np.uint64(48)).astype(np.intp)
+        numbers = np.arange(len(keys))
+        self._slots[slots] = numbers
+        chosen = self._slots[slots]  # of all names in a slot one
+        alone = np.flatnonzero(chosen == numbers)
+        found = np.empty(len(keys), np.int64)
+        found[alone] = self._names.find_keys(keys[alone])
+        found = found[chosen]
+        other = np.flatnonzero(keys[chosen] != keys)
+        found[other] = self._names.find_keys(keys[other])
+        return found
 
 
 def _eight(content: NDArray[np.uint8], at: Longs, order: str) -> NDArray[np.uint64]:

@@ -24,12 +24,19 @@ def shape(**fields: Any) -> st.SearchStrategy[dict[str, Any]]:
                                   for name, one in fields.items()})  # fmt: skip
 
 
+FINDING = st.sampled_from(["", "fp:1", "fp:2"])
+FOUND = shape(credential=FINDING, rule="r", title="a key", provider=st.sampled_from([None, "stripe"]), mask="k…",
+              traced=st.booleans(), places=st.integers(0, 3))  # fmt: skip
 DATA: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "opened": shape(incident="inc", mode="drill", title="t", target=300, commander=WHO),
     "driver": shape(name=WHO, took_over=False),
     "closed": shape(state=st.sampled_from(["contained", "abandoned"]), reason=WHY),
     "input": shape(name=ITEM, value=st.integers(0, 3)),
-    "subject": shape(slot=SLOT, kind="credential", name="k", key_id=ITEM, attributes={"p": "q"}, unknown_field=1),
+    "subject": shape(
+        slot=SLOT, kind="credential", name="k", key_id=ITEM, attributes={"p": "q"}, unknown_field=1, finding=FINDING
+    ),
+    "scan": shape(step=STEP, result=st.sampled_from([{}, {"findings": [], "findings_left": 2}])
+                  | shape(findings=st.lists(FOUND, max_size=2), findings_left=st.integers(0, 3))),
     "learned": shape(slot=SLOT, key_id=ITEM, attributes=st.dictionaries(ITEM, WHO, max_size=2)),
     "consumer": shape(id=ITEM, kind="env-file", title="t", credential=SLOT, where="w", proof="health"),
     "consumer_state": shape(
@@ -63,7 +70,7 @@ DATA: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "exported": shape(path=WHO),
 }  # fmt: skip
 # These say something to the reader and change no state.
-DATA |= {kind: st.just({}) for kind in ("resumed", "clock_step", "scan", "deliveries", "audit", "purged")}
+DATA |= {kind: st.just({}) for kind in ("resumed", "clock_step", "deliveries", "audit", "purged")}
 
 
 @st.composite

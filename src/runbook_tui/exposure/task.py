@@ -40,10 +40,10 @@ class ByRules:
         known = {field.name for field in fields(Rule)}
         rules = []
         for one in data["rules"]:
-            given: dict[str, Any] = {name: part for name, part in one.items() if name in known}
-            rules.append(
-                Rule(**{name: tuple(part) if isinstance(part, list) else part for name, part in given.items()})
-            )
+            given: dict[str, Any] = {
+                name: tuple(part) if isinstance(part, list) else part for name, part in one.items() if name in known
+            }
+            rules.append(Rule(**given))
         return cls(rules, bytes.fromhex(data["key"]))
 
 

@@ -209,12 +209,13 @@ def _exposed(slot: str, state: IncidentState, events: Sequence[Event]) -> Anchor
         return None
     lo, source = instant(state.facts.get("exposed_since")), "stated"
     if lo is None:
+        names = {slot, subject.name, subject.fingerprint} - {""}
         commits = [
             moment
             for event in events
             if event.kind == "scan"
             for one in event.data["result"].get("credentials", [])
-            if one.get("credential") in (slot, subject.name) and one.get("pushed") is not False
+            if one.get("credential") in names and one.get("pushed") is not False
             if (moment := instant(one.get("earliest")))
         ]
         lo, source = (min(commits), "first commit that holds it (commit dates can be wrong)") if commits else (None, "")

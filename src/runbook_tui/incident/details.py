@@ -8,6 +8,7 @@ from typing import Any
 from runbook_tui.foundation.text import one_line
 from runbook_tui.incident.cleanup import advice
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.findings import told
 
 # The provider's log may have thousands of entries; the report and `incident show --json` hold all of them.
 _MOST = 30
@@ -19,7 +20,10 @@ def details(event: Event) -> list[str]:
     found = [one_line(line, 240) for line in tell(event.data)] if tell else []
     left = len(found) - _MOST
     shown = [*found[:_MOST], f"… and {left} more, in the report"] if left > 0 else found
-    return [*shown, *(one_line(line, 700) for line in advice(event.data["result"]))] if event.kind == "scan" else shown
+    if event.kind != "scan":
+        return shown
+    result = event.data["result"]
+    return [*(one_line(line, 240) for line in told(result)), *shown, *(one_line(one, 700) for one in advice(result))]
 
 
 def _recorded(data: Mapping[str, Any]) -> Iterator[str]:
@@ -39,7 +43,8 @@ def _audit(data: Mapping[str, Any]) -> Iterator[str]:
 def _scan(data: Mapping[str, Any]) -> Iterator[str]:
     for repository in data["result"]["repositories"]:
         for hit in repository["hits"]:
-            yield hit_line(hit)
+            if not hit.get("rule"):
+                yield hit_line(hit)
         for gap in repository["not_scanned"]:
             yield f"not seen: {gap['what']}: {gap['why']}"
 
@@ -49,7 +54,10 @@ def hit_line(hit: Mapping[str, Any]) -> str:
     where = ", ".join(map(str, hit.get("paths") or [])) or f"{hit.get('type', 'object')} {hit.get('object', '')[:10]}"
     since = f", since {hit['first'][0]['time']}" if hit.get("first") else ""
     lost = "" if hit.get("reachable", "ref") == "ref" else f", reachable from: {hit['reachable']}"
-    return f"{hit.get('form', 'found')} in {where}{since}{lost}"
+    line = f", line {hit['line']}" if hit.get("line") and not hit.get("paths") else ""
+    name = str(hit.get("credential") or "")
+    who = f"{name}: " if name.startswith("fp:") else ""
+    return f"{who}{hit.get('form', 'found')} in {where}{line}{since}{lost}"
 
 
 def _deliveries(data: Mapping[str, Any]) -> Iterator[str]:

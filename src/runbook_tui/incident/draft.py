@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from runbook_tui.incident.model import Consumer, IncidentState, Operation, StepState, Subject
+from runbook_tui.incident.model import Consumer, Finding, IncidentState, Operation, StepState, Subject
 
 V = TypeVar("V")
 _set = object.__setattr__  # the one way to write to a frozen value: used on copies that nobody else has seen
@@ -71,6 +71,7 @@ class Draft:
         self.facts = Table(state.facts)
         self.subjects: Table[Subject] = Table(state.subjects)
         self.consumers: Table[Consumer] = Table(state.consumers)
+        self.findings: Table[Finding] = Table(state.findings)
         self.steps: Table[StepState] = Table(state.steps)
         self.operations: Table[Operation] = Table(state.operations)
         self.waivers = Table(state.waivers)
@@ -126,7 +127,7 @@ class Draft:
             self.change_step(step, recorded=recorded)
         if self._calls:
             self.write(own_calls={**self._base.own_calls, **{slot: tuple(made) for slot, made in self._calls.items()}})
-        for name in ("inputs", "facts", "subjects", "consumers", "steps", "operations", "waivers"):
+        for name in ("inputs", "facts", "subjects", "consumers", "findings", "steps", "operations", "waivers"):
             written = getattr(self, name).written
             if written is not None:
                 self._fields[name] = written

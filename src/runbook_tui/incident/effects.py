@@ -71,10 +71,14 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Scan:
-    """Search repositories for a slot's secret. The reply is the document of `scan --json`."""
+    """Search repositories for a slot's secret ("": for none), and by rules for any credential.
+
+    The reply is the document of `scan --json`, its findings as `findings.kept` cuts them; or {error}.
+    """
 
     slot: str
     repositories: tuple[str, ...]
+    rules: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -22,7 +22,7 @@ KINDS: dict[str, str] = {
     "subject": (
         "slot, kind: credential | account | shared (what a leaver could read), name, provider, provider_name, "
         " key_id, fingerprint, mask, overlap, "
-        "can {operation: api | manual}, has_secret, attributes"
+        "can {operation: api | manual}, has_secret, attributes, finding (its fingerprint, if a scan found it by rule)"
     ),
     "learned": "slot, key_id, attributes: what the provider told about the credential",
     "consumer": "id, kind, title, credential, where, proof: how `used` is proven",
@@ -50,7 +50,10 @@ KINDS: dict[str, str] = {
     "attested": "slot, side, by, what: a named person says so",
     "waiver": "line, name, reason",
     # what was found and said
-    "scan": "step, result (the document of `scan --json`)",
+    "scan": (
+        "step, result (the document of `scan --json`; its findings as `incident/findings.kept` cuts them: "
+        "each with places, how many more findings there are in findings_left)"
+    ),
     "deliveries": "step, endpoint, scheme, results [{id, title, expected, status, verdict, reason, milliseconds}]",
     "audit": "step, since, until, items, ours, limits",
     "note": "text, at (when it happened, if not now), attached {name, size, sha256, text, left_out (why no text)}",

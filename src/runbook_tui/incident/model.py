@@ -68,6 +68,20 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Finding:
+    """A credential that a scan found by rule. `slot` is the subject it became when the operator took it over."""
+
+    fingerprint: str
+    rule: str
+    title: str
+    provider: str = ""
+    mask: str = ""
+    places: int = 0
+    traced: bool = True
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Consumer:
     """A place that uses a credential. Only `used` counts as live."""
 
@@ -141,6 +155,8 @@ class IncidentState:
     tripwire: str = ""
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     consumers: Mapping[str, Consumer] = field(default_factory=dict)
+    findings: Mapping[str, Finding] = field(default_factory=dict)  # by fingerprint
+    findings_left: int = 0  # what the last scan found beyond those that are kept
     steps: Mapping[str, StepState] = field(default_factory=dict)
     operations: Mapping[str, Operation] = field(default_factory=dict)
     waivers: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # line -> (name, reason)

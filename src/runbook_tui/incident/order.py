@@ -81,7 +81,8 @@ def usable(advice: Advice, orders: Collection[str]) -> str:
 
 def _read(state: IncidentState) -> _Facts:
     stated = state.facts
-    credentials = [subject for subject in state.subjects.values() if subject.kind == "credential"]
+    # What a scan found beside it is not what this run rotates.
+    credentials = [one for one in state.subjects.values() if one.kind == "credential" and ":" not in one.slot]
     return _Facts(
         # O1 wants evidence. Where nobody looked, "no sign of use" does not hold either.
         used=stated.get("used_by_others") == "yes",

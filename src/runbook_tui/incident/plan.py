@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from runbook_tui.foundation.clock import parse_instant
+from runbook_tui.incident.findings import FOUND
 from runbook_tui.incident.state import IncidentState
 from runbook_tui.playbook.conditions import holds
 from runbook_tui.playbook.model import Playbook, Step
@@ -33,7 +34,9 @@ def scope(state: IncidentState) -> dict[str, Any]:
     subjects = {
         slot: subject.scope() for slot, subject in state.subjects.items() if "/" not in slot and ":" not in slot
     }
+    taken = [subject for slot, subject in state.subjects.items() if slot.startswith(FOUND)]
     return {
+        "found": [{"id": one.name, "slot": one.slot, "provider": one.provider} for one in taken],
         **state.inputs,
         **subjects,
         "facts": dict(state.facts),

@@ -13,6 +13,7 @@ from typing import Any
 from runbook_tui.foundation.clock import iso, parse_duration, parse_instant
 from runbook_tui.incident import effects as do
 from runbook_tui.incident.anchors import OURS_WITHIN, with_ours
+from runbook_tui.incident.findings import in_short
 from runbook_tui.incident.order import advise, usable
 from runbook_tui.incident.plan import items, scope
 from runbook_tui.incident.prompts import answer_name, is_manual, subject_of
@@ -252,14 +253,12 @@ def _rollout(context: _Context) -> Ended:
 
 def _scan(context: _Context) -> Ended:
     spec = resolve(dict(context.step.spec), scope(context.state))
-    slot = context.step.spec["credential"].removeprefix("$").split(".")[0]
-    result = yield do.Scan(slot, tuple(map(str, spec["repositories"])))
+    slot = context.step.spec.get("credential", "").removeprefix("$").split(".")[0]
+    result = yield do.Scan(slot, tuple(map(str, spec["repositories"])), rules=bool(spec.get("rules")))
     if "error" in result:
         return "failed", result["error"]
     yield do.Record("scan", {"step": context.step.id, "result": result})
-    hits = sum(len(one["hits"]) for one in result["repositories"])
-    unseen = sum(len(one["not_scanned"]) for one in result["repositories"])
-    return "done", f"{hits} places found" + (f", {unseen} things could not be seen" if unseen else "")
+    return "done", in_short(result)
 
 
 def _webhook(context: _Context) -> Ended:

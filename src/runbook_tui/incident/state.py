@@ -11,10 +11,11 @@ from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.foundation.collector import at_rest
 from runbook_tui.incident.draft import Draft
 from runbook_tui.incident.events import Event
-from runbook_tui.incident.model import Consumer, IncidentState, Operation, Side, StepState, Subject
+from runbook_tui.incident.model import Consumer, Finding, IncidentState, Operation, Side, StepState, Subject
 
 __all__ = [
     "Consumer",
+    "Finding",
     "IncidentState",
     "Operation",
     "Side",
@@ -88,6 +89,22 @@ def _subject(draft: Draft, event: Event) -> None:
     known = Subject.__dataclass_fields__
     subject = Subject(**{key: value for key, value in event.data.items() if key in known})
     draft.subjects.put(subject.slot, subject)
+    if draft.findings.get(event.data.get("finding", "")) is not None:
+        draft.findings.change(event.data["finding"], slot=subject.slot)
+
+
+def _scan(draft: Draft, event: Event) -> None:
+    result = event.data.get("result")
+    if not isinstance(result, Mapping):
+        return
+    for one in result.get("findings") or ():
+        name = one["credential"]
+        known = draft.findings.get(name)
+        slot = known.slot if known is not None else ""
+        facts = (one["rule"], one["title"], one.get("provider") or "", one.get("mask", ""), one.get("places", 0))
+        draft.findings.put(name, Finding(name, *facts, traced=one["traced"], slot=slot))
+    if "findings" in result:
+        draft.write(findings_left=result.get("findings_left", 0))
 
 
 def _learned(draft: Draft, event: Event) -> None:
@@ -322,6 +339,7 @@ _RULES: dict[str, Rule] = {
     "attested": _attested,
     "waiver": lambda draft, event: draft.waivers.put(event.data["line"], (event.data["name"], event.data["reason"])),
     "note": lambda draft, event: draft.write(notes=draft.now("notes") + 1),
+    "scan": _scan,
     "exported": lambda draft, event: draft.write(report=event.data["path"]),
 }
 

@@ -109,6 +109,9 @@ def _actions(document: Document) -> Iterator[Problem]:
         for name in OF_A_CALL if "call" not in step else ():
             if name in step:
                 yield document.problem((*path, name), f"`{name}` goes with `call` only", "remove it, or call something")
+        if "scan" in step and "credential" not in step["scan"] and not step["scan"].get("rules"):
+            hint = "add `credential: $leaked`, or `rules: true` to find any credential"
+            yield document.problem((*path, "scan"), f"the step {step['id']!r} searches for nothing", hint)
         for name, field in step.get("ask", {}).items():
             if field.get("type") == "choice" and "options" not in field:
                 yield document.problem(

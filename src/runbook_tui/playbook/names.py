@@ -11,7 +11,7 @@ from runbook_tui.foundation.strict_yaml import Document, Path_
 from runbook_tui.playbook import conditions, values
 
 # Names every scope has besides the playbook's inputs.
-BUILT_IN = frozenset({"facts", "steps", "order", "each", "incident", "mode"})
+BUILT_IN = frozenset({"facts", "steps", "order", "each", "incident", "mode", "found"})
 _TEXTS = ("title", "why", "expect", "note")
 _ACTS = ("call", "scan", "webhook", "rollout", "run", "store", "for_each", "verify")
 # Where a reference stands -> the type of input it must name. `$each` stands for an entry of any list.
@@ -104,7 +104,7 @@ class _Names:
         one = self.inputs.get(root)
         if one is None or (not rest and one.get("many")) or (one["type"] == "person" and rest in _LISTS_OF_A_PERSON):
             return
-        hint = "name an input with `many: true`, or $PERSON.accounts, or $PERSON.could_read"
+        hint = "name an input with `many: true`, or $PERSON.accounts, $PERSON.could_read or $found"
         yield self.document.problem((*path, "for_each"), f"{reference} is not a list", hint)
 
 

@@ -84,7 +84,15 @@ _STEP = _object(
             ("operation", "on"),
             description="one call to a provider",
         ),
-        "scan": _object({"credential": _REFERENCE, "repositories": _REFERENCE}, ("credential", "repositories")),
+        "scan": _object(
+            {
+                "credential": {**_REFERENCE, "description": "the known value that is searched for"},
+                "repositories": {**_REFERENCE, "description": "a list of git repositories"},
+                "rules": {"type": "boolean", "description": "true: also find credentials by their vendors' formats"},
+            },
+            ("repositories",),
+            description="search whole git histories: for a known value, for any credential by rules, or for both",
+        ),
         "webhook": _object({"endpoint": _REFERENCE}, ("endpoint",)),
         "rollout": _object({"credential": _REFERENCE, "to": _REFERENCE}, ("credential", "to")),
         "manual": _object(

@@ -101,28 +101,27 @@ def _repository(shown: dict[str, Any]) -> list[str]:
 
 
 def _hit(shown: dict[str, Any]) -> list[str]:
-    where = _some(shown["paths"], _SHOWN_PATHS) or f"the {shown['type']} object itself"
+    where = _some(shown["paths"], _SHOWN_PATHS, shown.get("paths_more", 0)) or f"the {shown['type']} object itself"
     name = f" {shown['object'][:12]}" if shown["object"] else ""
     made = [f"  {shown['credential']} in {shown['type']}{name}, line {shown['line']}, as {shown['form']}: {where}"]
-    first, last = shown["first"], shown["last"]
-    for mark in first[:1]:
-        made.append(
-            f"    first {mark['commit'][:12]} {mark['time'] or 'at an unknown time'} by {mark['author']}{_more(first)}"
-        )
-    for mark in last[-1:]:
-        made.append(f"    last  {mark['commit'][:12]} {mark['time'] or 'at an unknown time'}{_more(last)}")
+    for which, marks in (("first", shown["first"][:1]), ("last ", shown["last"][-1:])):
+        for mark in marks:
+            by = f" by {mark['author']}" if "author" in mark else ""
+            when = mark["time"] or "at an unknown time"
+            made.append(f"    {which} {mark['commit'][:12]} {when}{by}{_more(shown, which.strip())}")
     if shown["refs"]:
-        made.append(f"    refs  {_some(shown['refs'], _SHOWN_REFS)}")
+        made.append(f"    refs  {_some(shown['refs'], _SHOWN_REFS, shown.get('refs_more', 0))}")
     elif shown["type"] != "file":
         reach = {"index": "only the index keeps it", "reflog": "only a reflog leads to it"}
         made.append(f"    refs  none: {reach.get(shown['reachable'], 'nothing leads to it any more')}")
     return made
 
 
-def _more(marks: list[dict[str, Any]]) -> str:
-    return f" ({len(marks) - 1} more in --json)" if len(marks) > 1 else ""
+def _more(shown: dict[str, Any], which: str) -> str:
+    count = len(shown[which]) - 1 + shown.get(f"{which}_more", 0)
+    return f" (and {count} more)" if count else ""
 
 
-def _some(items: list[str], count: int) -> str:
-    more = f" and {len(items) - count} more" if len(items) > count else ""
-    return ", ".join(items[:count]) + more
+def _some(items: list[str], count: int, left_out: int = 0) -> str:
+    more = max(0, len(items) - count) + left_out
+    return ", ".join(items[:count]) + (f" and {more} more" if more else "")

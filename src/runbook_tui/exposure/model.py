@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.text import one_line, plain
 
 MAX_PATH = 4096
+MAX_LISTED = 50  # paths, refs, first and last commits that one hit lists; it says how many more there are
 
 
 class ScanCancelled(RunbookError):
@@ -65,6 +67,7 @@ class Hit:
 
     `first` are the commits that have the object while none of their parents does; `last` those that have it while none
     of their children does. `line` counts from 1 in the object's own text (headers included for commits and tags).
+    `paths`, `first`, `last` and `refs` may be a part of many: see `listed`; `more` then has how many are left out.
     """
 
     credential: str
@@ -80,6 +83,24 @@ class Hit:
     reachable: str = "none"  # ref | index | reflog | none
     pushed: bool | None = None
     rule: str = ""  # the rule that found the value; empty for one that was searched for
+    more: tuple[tuple[str, int], ...] = ()
+
+    def listed(self) -> Hit:
+        """The hit with at most `MAX_LISTED` of each: a value that stays is in every branch and pull request since.
+
+        Of refs some of every namespace, of first commits the earliest, of last ones the latest.
+        """
+        first, last = _outermost(self.first, 1), _outermost(self.last, -1)
+        kept: dict[str, Any] = {
+            "paths": self.paths[:MAX_LISTED],
+            "first": first,
+            "last": last,
+            "refs": _of_each_kind(self.refs),
+        }
+        more = {name: len(getattr(self, name)) - len(some) for name, some in kept.items()}
+        if not any(more.values()):
+            return self
+        return replace(self, **kept, more=tuple((name, count) for name, count in more.items() if count))
 
     def document(self) -> dict[str, Any]:
         """The hit as `scan --json` prints it: foreign text made safe."""
@@ -99,7 +120,30 @@ class Hit:
             "refs": [plain(ref, MAX_PATH) for ref in self.refs],
             "remotes": [plain(remote, 300) for remote in self.remotes],
             "reachable": self.reachable,
+            **{f"{name}_more": count for name, count in self.more},
         }
+
+
+def _outermost(marks: tuple[Mark, ...], sign: int) -> tuple[Mark, ...]:
+    """The earliest (`sign` 1) or latest (-1) of the marks, in the order they had."""
+    if len(marks) <= MAX_LISTED:
+        return marks
+    by_time = sorted((mark.time is None, sign * (mark.time or 0), at) for at, mark in enumerate(marks))
+    return tuple(marks[at] for at in sorted(at for _, _, at in by_time[:MAX_LISTED]))
+
+
+def _of_each_kind(refs: Sequence[str]) -> tuple[str, ...]:
+    """Some of every namespace (`refs/heads`, `refs/pull` …) of sorted refs: what is to be done differs by it."""
+    if len(refs) <= MAX_LISTED:
+        return tuple(refs)
+    kinds: list[range] = []
+    while not kinds or kinds[-1].stop < len(refs):
+        start = kinds[-1].stop if kinds else 0
+        kind = "/".join(refs[start].split("/")[:2])
+        kinds.append(range(start, max(start + 1, bisect_left(refs, kind + "0", start))))  # 0 follows /
+    rows = max(len(kind) for kind in kinds)
+    by_row = (kind[row] for row in range(rows) for kind in kinds if row < len(kind))
+    return tuple(refs[at] for at in sorted(at for at, _ in zip(by_row, range(MAX_LISTED), strict=False)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _KNOWN = "leaked-value"
 _GAP = "not-searched"
 _BASE = "SRCROOT"
 _RELATED = 20
+_MORE = ("paths_more", "first_more", "last_more", "refs_more")  # of each, how many a hit does not list
 
 
 def sarif(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _result(hit: Mapping[str, Any], rule: int) -> dict[str, Any]:
         "message": _text(_sentence(hit)),
         "locations": [_location(uris[0], hit)],
         "partialFingerprints": {"primaryLocationLineHash": f"{digest}:1", "place/v1": digest},
-        "properties": {name: hit[name] for name in facts},
+        "properties": {name: hit[name] for name in facts} | {name: hit[name] for name in _MORE if name in hit},
     }
     if len(uris) > 1:
         result["relatedLocations"] = [
@@ -126,7 +127,7 @@ def _sentence(hit: Mapping[str, Any]) -> str:
         one = hit["last"][-1]
         parts.append(f"last with {one['commit'][:12]} ({one['time'] or 'at an unknown time'})")
     if hit["refs"]:
-        parts.append(f"contained in {_some(hit['refs'])}")
+        parts.append(f"contained in {_some(hit['refs'], hit.get('refs_more', 0))}")
     elif hit["type"] != "file":
         kept = {"index": "only the index keeps it", "reflog": "only a reflog leads to it"}
         parts.append(kept.get(hit["reachable"], "no ref leads to it"))
@@ -135,9 +136,10 @@ def _sentence(hit: Mapping[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
-def _some(items: Iterable[str]) -> str:
+def _some(items: Iterable[str], left_out: int = 0) -> str:
     listed = list(items)
-    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
+    more = max(0, len(listed) - 3) + left_out
+    return ", ".join(listed[:3]) + (f" and {more} more" if more else "")
 
 
 def _text(text: str) -> dict[str, str]:

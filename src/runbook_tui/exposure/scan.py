@@ -136,7 +136,7 @@ class _RepositoryScan:
         if not sweep.all.found:
             return []
         traced = HitMap(self._repository, sweep, pointers, self._gaps)
-        hits = [traced.hit(found, self._names[found.needle]) for found in sweep.all.found]
+        hits = [traced.hit(found, self._names[found.needle]).listed() for found in sweep.all.found]
         return sorted(hits, key=_by_time)
 
     def _file_hit(self, found: FileMatch) -> Hit:

@@ -32,14 +32,16 @@ def command() -> None:
 @json_option
 def schemes(as_json: bool) -> int:
     """List the known signature schemes, shipped and from the workspace's schemes/ folder."""
+    from runbook_tui.webhooks.listing import as_data, in_words
+
     known = _schemes()
     found = [known.get(name) for name in known.ids()]
     if as_json:
-        emit({"schemes": [scheme.facts() for scheme in found]})
+        emit({"schemes": [as_data(scheme) for scheme in found]})
         return 0
     width = max(len(scheme.id) for scheme in found)
     for scheme in found:
-        click.echo(f"{scheme.id:<{width}}  {scheme.kind:<9}  {_one_line(scheme)}")
+        click.echo(f"{scheme.id:<{width}}  {scheme.kind:<10}  {scheme.name}: {in_words(scheme)}")
     return 0
 
 
@@ -52,6 +54,9 @@ def schemes(as_json: bool) -> int:
 @click.option("--at", "at_text", metavar="TIME", help="Sign for this time instead of now (2026-11-21T22:04:00Z).")
 @click.option("--id", "delivery_id", metavar="ID", help="The delivery's id, where a header holds one.")
 @click.option("--event", default="", help="The event's name, where a header holds it.")
+@click.option(
+    "--fact", "facts", multiple=True, metavar="NAME=VALUE", help="What else the scheme signs, like a key's id."
+)
 @click.option("--content-type", default="", help="Another content type than the scheme's.")
 @json_option
 def sign(
@@ -64,6 +69,7 @@ def sign(
     at_text: str | None,
     delivery_id: str | None,
     event: str,
+    facts: tuple[str, ...],
     content_type: str,
     as_json: bool,
 ) -> int:
@@ -91,6 +97,7 @@ def sign(
         delivery_id=delivery_id or f"irtest_{secrets.token_hex(8)}",
         event=event,
         content_type=content_type,
+        facts=_facts(scheme, facts),
     )
     delivery = build(scheme, case, _secret(secret_name, secret_stdin), body, at, url)
     if as_json:
@@ -110,13 +117,13 @@ def _schemes() -> Schemes:
     return Schemes.load([here.root / "schemes"] if here else [])
 
 
-def _one_line(scheme: Scheme) -> str:
-    if scheme.kind == "url-token":
-        return f"{scheme.name}: the secret is in the URL's path, nothing is signed"
-    headers = ", ".join(name for name, template in scheme.headers.items() if template.tokens & {"sig", "secret"})
-    if scheme.kind == "bearer":
-        return f"{scheme.name}: {headers} holds the secret itself"
-    return f"{scheme.name}: {headers}, {scheme.alg} over {scheme.signed.source}, key {scheme.key}"
+def _facts(scheme: Scheme, given: tuple[str, ...]) -> dict[str, str]:
+    found = dict(entry.partition("=")[::2] for entry in given)
+    unknown = sorted(set(found) - set(scheme.facts))
+    if unknown or not all(found.values()):
+        known = ", ".join(scheme.facts) or "none"
+        raise click.UsageError(f"--fact is NAME=VALUE; {scheme.id} knows: {known}")
+    return found
 
 
 def _body(name: str) -> bytes:

@@ -218,10 +218,10 @@ def test_empty_repository(tmp_path: Path) -> None:
 
 
 def test_other_ref_storage_is_said(repo: Repo) -> None:
-    """Refs kept in a format that is not read are a gap, and what was pushed is not guessed."""
+    """Refs kept in a format that is not known are a gap, and what was pushed is not guessed."""
     repo.commit({"k": VALUE})
-    repo.git("config", "extensions.refstorage", "reftable")
-    assert "kept in the format reftable" in gaps(repo.path)
+    repo.git("config", "extensions.refstorage", "ledger")
+    assert "kept in the format ledger" in gaps(repo.path)
 
 
 def test_damaged_index(repo: Repo) -> None:

@@ -1,4 +1,4 @@
-"""What files hold that are themselves compressed or packed: zip (jar, docx, wheel), gzip, bzip2, xz, tar.
+"""What files hold that are themselves compressed or packed: zip (jar, docx, wheel), gzip, bzip2, xz, tar, reftable.
 
 `expand` gives the contents of one such file, archives inside it too, and names what it had to leave out. It is meant
 for anybody's files: nothing is written to disk, names are only shown, no directory of an archive is believed (zip
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from mmap import mmap
 
+from runbook_tui.exposure.reftable import TableDamaged, table_text
 from runbook_tui.exposure.streams import (
     CHUNK,
     REST,
@@ -51,6 +52,8 @@ _HEADS = {
     b"# v2 git bundle\n": "git bundle",
     b"# v3 git bundle\n": "git bundle",
     b"PACK\0\0\0\x02": "git pack",
+    b"REFT\1": "reftable",
+    b"REFT\2": "reftable",
 }
 _STARTS = tuple(_HEADS)
 
@@ -131,6 +134,8 @@ def _expand(prefix: str, data: Data, depth: int, budget: _Budget, overlap: int) 
         members = tar_members(Reader(data[at : at + CHUNK] for at in range(0, len(data), CHUNK)))
     elif what in STREAMS:
         members = _stream(data, what)
+    elif what == "reftable":
+        members = iter([("refs and reflogs", _reftable(data))])
     else:
         yield Left(prefix.rstrip("!"), f"a {what}: this format is not opened")
         return
@@ -187,6 +192,14 @@ def _stream(data: Data, what: str) -> Iterator[tuple[str, Iterator[bytes]] | Lef
         yield from tar_members(reader)
     else:
         yield "content", reader.rest()
+
+
+def _reftable(data: Data) -> Iterator[bytes]:
+    """git's refs and reflogs as text: in the table names stand in part, and log messages compressed."""
+    try:
+        yield from table_text(bytes(data))
+    except TableDamaged as error:
+        raise Damaged(str(error)) from None
 
 
 def _all_streams(data: Data, what: str) -> Iterator[bytes]:

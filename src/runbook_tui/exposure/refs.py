@@ -10,6 +10,7 @@ from pathlib import Path
 from runbook_tui.exposure.index import IndexDamaged, read_index
 from runbook_tui.exposure.model import Gaps
 from runbook_tui.exposure.reading import TooLarge, open_regular, read_or_gap, read_small, walk_files
+from runbook_tui.exposure.refstack import read_stack
 from runbook_tui.exposure.repository import Repository
 
 _REF_LIMIT = 4096
@@ -34,14 +35,20 @@ class Pointers:
 def read_pointers(repository: Repository, gaps: Gaps) -> Pointers:
     """Read them all; what cannot be read becomes a gap."""
     found = Pointers()
-    if repository.config.ref_storage != "files":
-        gaps.add("refs and reflogs", f"kept in the format {repository.config.ref_storage}, which is not read yet")
     symbolic: dict[str, str] = {}
-    _packed_refs(repository.common / "packed-refs", found.refs, gaps)
-    for prefix, folder in repository.git_dirs():
-        _loose_refs(folder, prefix, found.refs, symbolic, gaps)
-        _reflogs(folder, prefix, found.reflogs, gaps)
-        _index(folder, repository.object_format, found, gaps)
+    storage = repository.config.ref_storage
+    if storage == "reftable":
+        for prefix, folder in repository.git_dirs():
+            _tables(folder, prefix, repository.name_size, found, symbolic, gaps)
+    else:
+        if storage != "files":
+            gaps.add("refs and reflogs", f"kept in the format {storage}, which is not read")
+        _packed_refs(repository.common / "packed-refs", found.refs, gaps)
+        for prefix, folder in repository.git_dirs():
+            _loose_refs(folder, prefix, found.refs, symbolic, gaps)
+            _reflogs(folder, prefix, found.reflogs, gaps)
+    for _, folder in repository.git_dirs():
+        _index(folder, repository.name_size, found, gaps)
     for name, target in symbolic.items():
         value = _resolve(target, found.refs, symbolic)
         # A HEAD that follows a branch says nothing that the branch does not.
@@ -50,6 +57,19 @@ def read_pointers(repository: Repository, gaps: Gaps) -> Pointers:
     shallow = read_or_gap(repository.common / "shallow", _PACKED_LIMIT, gaps, "the list of shallow commits")
     found.shallow = frozenset(bytes.fromhex(name.decode()) for name in _HEX.findall(shallow))
     return found
+
+
+def _tables(folder: Path, prefix: str, size: int, found: Pointers, symbolic: dict[str, str], gaps: Gaps) -> None:
+    """HEAD, refs and reflogs of one git directory that keeps them in tables: worktrees have tables of their own."""
+    stack = read_stack(folder / "reftable", size, gaps, "refs and reflogs")
+    for ref in stack.refs.values():
+        name = prefix + _text(ref.name)
+        if ref.target:
+            symbolic[name] = _text(ref.target)
+        elif ref.value:
+            found.refs[name] = ref.value
+    for raw, values in stack.logs.items():
+        found.reflogs[prefix + _text(raw)] = values
 
 
 def _packed_refs(path: Path, refs: dict[str, bytes], gaps: Gaps) -> None:
@@ -115,7 +135,7 @@ def _reflogs(folder: Path, prefix: str, logs: dict[str, set[bytes]], gaps: Gaps)
                         values.add(bytes.fromhex(part.decode()))
 
 
-def _index(folder: Path, object_format: str, found: Pointers, gaps: Gaps) -> None:
+def _index(folder: Path, name_size: int, found: Pointers, gaps: Gaps) -> None:
     names = [folder / "index"]
     if folder.is_dir():
         names += sorted(folder.glob("sharedindex.*"))
@@ -124,7 +144,7 @@ def _index(folder: Path, object_format: str, found: Pointers, gaps: Gaps) -> Non
         if not content:
             continue
         try:
-            for entry in read_index(content, 32 if object_format == "sha256" else 20):
+            for entry in read_index(content, name_size):
                 if entry.gitlink:
                     found.gitlinks.add(entry.path)
                 else:

@@ -40,6 +40,11 @@ class Repository:
         return self.config.object_format
 
     @property
+    def name_size(self) -> int:
+        """Bytes of an object's name: 20 (SHA-1) or 32 (SHA-256)."""
+        return 32 if self.object_format == "sha256" else 20
+
+    @property
     def bare(self) -> bool:
         return self.config.bare or self.common.name != ".git"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
+import random
+import sys
 import urllib.parse
 
 import pytest
@@ -118,3 +120,26 @@ def test_strings_inside_strings() -> None:
     for inner in (json.dumps(value), json.dumps(value).replace("/", "\\/"), json.dumps(value).replace("+", "\\u002b")):
         for text in (inner, json.dumps(inner)):
             assert [match.form for match in Forms([value.encode()]).find(text.encode())] == ["json"], text
+
+
+def test_many_values_are_found_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise: with hundreds of values, of which some are parts of others or have no letters, each match is the same
+    with and without hyperscan and as if every value were looked for alone."""
+    luck = random.Random(17)
+    signs = 'abcdefgXYZ0123456789+/_-=%&."\\ '
+    made = ["".join(luck.choices(signs, k=luck.randrange(6, 50))) for _ in range(150)]
+    made += ["//////", "%%%%%%%", made[0][:6], made[1] + made[2], "pässwörd", "é" * 6]
+    values = list(dict.fromkeys(value.encode() for value in made))
+    fast = Forms(values)
+    monkeypatch.setitem(sys.modules, "hyperscan", None)
+    pure = Forms(values)
+    alone = [Forms([value]) for value in values]
+    writers = [*WRITERS.values(), lambda text: base64.b64encode(text.encode()), lambda text: b"nothing"]
+    for _ in range(60):
+        parts = [luck.choice(writers)(luck.choice(made)) for _ in range(4)]
+        text = luck.choice([b" ", b"\n", b"", b"x"]).join([luck.randbytes(luck.randrange(3)), *parts])
+        found = fast.find(text)
+        assert found == pure.find(text)
+        assert {(one.needle, one.form, one.start) for one in found} == {
+            (index, one.form, one.start) for index, forms in enumerate(alone) for one in forms.find(text)
+        }

@@ -13,15 +13,17 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+from runbook_tui.exposure.literals import smallest, standing
 from runbook_tui.foundation.errors import RunbookError
 
 MIN_VALUE = 6  # bytes; a shorter one stands in any large history by chance
 _MIN_ANCHOR = 3
 _LINE = 60  # base64 is never broken into shorter lines by the tools that break it (MIME 76, PEM 64)
 _BLANKS = b"\r\n\t "
+_MANY = 6  # values, from which on it pays to ask first which of them may be there at all
 _WIDEST_ESCAPE = 12  # bytes that one byte of a value takes at most (an astral character as two \uXXXX, HTML numbers)
 
 
@@ -62,13 +64,35 @@ class _Needle:
     literals: tuple[tuple[str, bytes], ...]
     encoded: tuple[_Base64, ...]
     anchor: bytes  # empty: the patterns run on everything
-    patterns: tuple[tuple[str, re.Pattern[bytes]], ...]
+    escaped: bool  # whether there are writings that escape a part of it: `patterns`
+    compiled: list[tuple[str, re.Pattern[bytes]]] = field(default_factory=list)
+
+    def patterns(self) -> list[tuple[str, re.Pattern[bytes]]]:
+        """The partial escapes; made when they are first needed, as most values of many are nowhere."""
+        if not self.compiled:
+            characters = _characters(self.raw)
+            for form, ways in (("url", _url_ways), ("json", _json_ways), ("html", _html_ways)):
+                one = b"".join(b"(?:" + b"|".join(ways(char)) + b")" for char in characters)
+                self.compiled.append((form, re.compile(one, re.DOTALL)))
+        return self.compiled
+
+    @property
+    def unmarked(self) -> bool:
+        """Whether it may have a match where none of its `marks` stands."""
+        return self.escaped and not self.anchor
+
+    def marks(self) -> set[bytes]:
+        """Literals of which one stands wherever it is found (but see `unmarked`)."""
+        found = {literal for _, literal in self.literals}
+        for encoded in self.encoded:
+            found |= {encoded.head, encoded.tail}
+        return smallest(found | {self.anchor} if self.escaped and self.anchor else found)
 
 
 class Forms:
     """All forms of all values. Holds the values in memory; its repr shows none."""
 
-    __slots__ = ("_needles", "overlap")
+    __slots__ = ("_every", "_needles", "_select", "overlap")
 
     def __init__(self, values: Sequence[bytes]) -> None:
         """`values` in the order that `Match.needle` counts; RunbookError for one shorter than 6 bytes."""
@@ -79,6 +103,8 @@ class Forms:
                     "so short a text stands in any history by chance; search for it by eye",
                 )
         self._needles = [_needle(value) for value in values]
+        self._every = [index for index, needle in enumerate(self._needles) if needle.unmarked]
+        self._select = standing([needle.marks() for needle in self._needles]) if len(values) >= _MANY else None
         #: Bytes that two windows of one large object must share so that no match falls between them.
         self.overlap = max((len(value) for value in values), default=0) * _WIDEST_ESCAPE
 
@@ -95,21 +121,21 @@ class Forms:
 
     def prefilter(self) -> set[bytes]:
         """Literals of which every match of `find` has at least one beside it; empty where that cannot be said."""
-        found: set[bytes] = set()
-        for needle in self._needles:
-            if needle.patterns and not needle.anchor:
-                return set()
-            found.update(literal for _, literal in needle.literals)
-            for encoded in needle.encoded:
-                found |= {encoded.head, encoded.tail}
-            if needle.patterns:
-                found.add(needle.anchor)
-        # A literal that holds another one says nothing more.
-        return {one for one in found if not any(other in one for other in found if other != one)}
+        if self._every:
+            return set()
+        found = {literal for needle in self._needles for literal in needle.marks()}
+        return smallest(found) if len(self._needles) < _MANY else found
+
+    def _chosen(self, data: bytes) -> Iterable[int]:
+        """The values that may have a match; all of them where nothing tells."""
+        if self._select is None:
+            return range(len(self._needles))
+        found = self._select(data)
+        return sorted({*found, *self._every}) if self._every else found
 
     def _find(self, data: bytes) -> Iterator[Match]:
-        for index, needle in enumerate(self._needles):
-            seen = set()
+        for index in self._chosen(data):
+            needle, seen = self._needles[index], set()
             for form, literal in needle.literals:
                 start = data.find(literal)
                 if start >= 0 and form not in seen:
@@ -120,9 +146,9 @@ class Forms:
                 if start >= 0:
                     seen.add(encoded.form)
                     yield Match(index, encoded.form, start)
-            if not needle.patterns or needle.anchor not in data:
+            if not needle.escaped or needle.anchor not in data:
                 continue
-            for form, pattern in needle.patterns:
+            for form, pattern in needle.patterns():
                 match = next((m for m in pattern.finditer(data) if m.group() != needle.raw), None)
                 if match and form not in seen:
                     seen.add(form)
@@ -132,15 +158,12 @@ class Forms:
 def _needle(value: bytes) -> _Needle:
     runs: list[bytes] = re.findall(rb"[A-Za-z0-9]+", value)
     anchor = max(runs, key=len, default=b"")
-    patterns: tuple[tuple[str, re.Pattern[bytes]], ...] = ()
-    if anchor != value:
-        characters = _characters(value)
-        patterns = tuple(
-            (form, re.compile(b"".join(b"(?:" + b"|".join(ways(char)) + b")" for char in characters), re.DOTALL))
-            for form, ways in (("url", _url_ways), ("json", _json_ways), ("html", _html_ways))
-        )
     return _Needle(
-        value, tuple(_literals(value)), tuple(_encoded(value)), anchor if len(anchor) >= _MIN_ANCHOR else b"", patterns
+        value,
+        tuple(_literals(value)),
+        tuple(_encoded(value)),
+        anchor if len(anchor) >= _MIN_ANCHOR else b"",
+        escaped=anchor != value,
     )
 
 

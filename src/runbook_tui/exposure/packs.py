@@ -178,26 +178,27 @@ class Pack:
             kind = kinds[root]
             if places[root] >= 0:
                 yield places[root], kind, data, 0, None
-            if bounds[root] == bounds[root + 1]:
-                continue
-            stack = [(data, bounds[root], bounds[root + 1])]
-            held = len(data)
-            while stack:
-                base, now, end = stack.pop()
-                held -= len(base)
+            now, end = bounds[root], bounds[root + 1]
+            stack: list[tuple[bytes, int, int]] = []  # bases above with the children that still wait
+            held = 0
+            base = data
+            while True:
+                if now == end:
+                    if not stack:
+                        break
+                    base, now, end = stack.pop()
+                    held -= len(base)
                 child = below[now]
-                if now + 1 < end:
-                    stack.append((base, now + 1, end))
-                    held += len(base)
+                now += 1
                 try:
                     if sizes[child] > limit or held > _MAX_HELD:
                         raise Broken
                     delta = inflate(view[at[child] : ends[child]], sizes[child])
                     # Behind the size of its base, which apply_delta checks, a delta states the size of its result. One
-                    # that is longer than two bytes is held against the limit before anything is built.
+                    # that is longer than three bytes is held against the limit before anything is built.
                     stated = (len(base).bit_length() + 6) // 7 or 1
-                    if delta[stated] > 127 and delta[stated + 1] > 127 and _stated(delta, stated) > limit:
-                        raise Broken
+                    if delta[stated] > 127 and delta[stated + 1] > 127 and delta[stated + 2] > 127:
+                        _refuse_over(limit, delta, stated)
                     (data,) = apply_delta(base, delta)
                 except (Broken, ApplyDeltaError, IndexError, ValueError, MemoryError):
                     failed.extend(_places(child, bounds, below, places))
@@ -205,8 +206,10 @@ class Pack:
                 if places[child] >= 0:
                     yield places[child], kind, data, 0, None
                 if bounds[child] != bounds[child + 1]:
-                    stack.append((data, bounds[child], bounds[child + 1]))
-                    held += len(data)
+                    if now != end:
+                        stack.append((base, now, end))
+                        held += len(base)
+                    base, now, end = data, bounds[child], bounds[child + 1]
 
 
 def _places(top: int, bounds: list[int], below: list[int], places: list[int]) -> Iterator[int]:
@@ -219,13 +222,12 @@ def _places(top: int, bounds: list[int], below: list[int], places: list[int]) ->
         stack += below[bounds[one] : bounds[one + 1]]
 
 
-def _stated(delta: bytes, at: int) -> int:
-    """The size of its result that a delta states at this offset."""
+def _refuse_over(limit: int, delta: bytes, at: int) -> None:
+    """Broken when the size of its result that a delta states at this offset is above the limit."""
     size = shift = 0
-    while True:
-        byte = delta[at]
-        size |= (byte & 127) << shift
-        if byte < 128:
-            return size
+    while delta[at] > 127:
+        size |= (delta[at] & 127) << shift
         at += 1
         shift += 7
+    if size | delta[at] << shift > limit:
+        raise Broken

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runbook_tui.exposure import ruleset
 from runbook_tui.exposure.placeholders import placeholder, plausible
+from runbook_tui.exposure.rulecache import RuleCache
 from runbook_tui.exposure.rulefile import (
     Rule,
     check,
@@ -178,3 +180,45 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, old: str, new: str, 
     with pytest.raises(InputProblems) as refused:
         read_rules([path], CATALOGUE.ids(), finds)
     assert said in str(refused.value)
+
+
+def test_compiled_rules_are_kept_for_the_next_scan(tmp_path: Path) -> None:
+    """Promise: compiled rules are kept in a file of the user's alone; a damaged, foreign, readable or linked one, one
+    under another key or another name, is as if it were not there; what is found is the same."""
+    pytest.importorskip("hyperscan", reason="hyperscan is not installed")
+    text = spell_out("a ghp_<mix:36> b\n").encode()
+    rules = [rule for rule in RULES if "github" in rule.id]
+    wanted = places(RuleSet(rules), text)
+    assert wanted
+    folder = tmp_path / "a/cache"
+    RuleSet(rules, cache=RuleCache(folder, b"k" * 32))
+    (kept,) = folder.iterdir()
+    assert (kept.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    whole, name = kept.read_bytes(), kept.stem
+    cache = RuleCache(folder, b"k" * 32)
+    assert cache.load(name) == whole[32:]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ruleset, "_database", None)  # nothing is compiled
+        assert places(RuleSet(rules, cache=cache), text) == wanted
+    assert RuleCache(folder, b"x" * 32).load(name) is None
+    (folder / ("0" * 32 + ".rules")).write_bytes(whole)
+    assert cache.load("0" * 32) is None
+    for damaged in (b"", whole[:31], whole[:-1], whole + b"x", bytes([whole[0] ^ 1]) + whole[1:]):
+        kept.write_bytes(damaged)
+        assert cache.load(name) is None
+        assert places(RuleSet(rules, cache=cache), text) == wanted
+        assert kept.read_bytes() == whole
+    kept.chmod(0o644)
+    assert cache.load(name) is None
+    kept.rename(tmp_path / "elsewhere")
+    kept.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").chmod(0o600)
+    assert cache.load(name) is None
+    cache.keep(name, b"[]\nno database")
+    assert places(RuleSet(rules, cache=cache), text) == wanted
+
+
+def test_rules_work_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    """Promise: a folder that cannot be written costs time, nothing else."""
+    (tmp_path / "file").write_text("")
+    assert RuleSet(RULES[:3], cache=RuleCache(tmp_path / "file/cache", b"k" * 32)).suspicious(b"x") is False

@@ -47,12 +47,12 @@ def rules(files: Sequence[Path] = ()) -> list[Rule]:
 
     InputProblems with every mistake in the workspace's rules and in `files`.
     """
-    from runbook_tui.exposure.rulefile import from_format, read_rules, rule_files, shipped_rules
+    from runbook_tui.exposure.rulefile import known_rules, rule_files
     from runbook_tui.exposure.ruleset import finds
 
     known, here = wiring.catalogue(), wiring.workspace()
-    own = read_rules([*files, *(rule_files(here.root / "rules") if here else ())], known.ids(), finds)
-    return [*own, *(from_format(*one) for one in known.formats()), *shipped_rules()]
+    own = [*files, *(rule_files(here.root / "rules") if here else ())]
+    return known_rules(own, known.ids(), known.formats(), finds)
 
 
 def rule_scan(
@@ -63,11 +63,14 @@ def rule_scan(
 ) -> dict[str, Any]:
     """The document of `scan --json` with `findings`: what the rules found, by fingerprint."""
     from runbook_tui.exposure.discovery import scan_by_rules
+    from runbook_tui.exposure.rulecache import RuleCache
     from runbook_tui.exposure.ruleset import RuleSet
     from runbook_tui.secrets.fingerprint import state_key
 
-    known = RuleSet(rules(files))
-    return scan_by_rules(known, values, repositories, state_key(wiring.places()), progress).document()
+    here = wiring.places()
+    key = state_key(here)
+    known = RuleSet(rules(files), cache=RuleCache(here.state / "cache", key))
+    return scan_by_rules(known, values, repositories, key, progress).document()
 
 
 def rest(document: dict[str, Any]) -> list[str]:

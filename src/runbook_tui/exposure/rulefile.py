@@ -114,8 +114,9 @@ def read_rules(paths: Iterable[Path], providers: Collection[str], finds: Check) 
     """
     problems: list[Problem] = []
     rules: list[Rule] = []
-    seen = {rule.id for rule in shipped_rules()}
-    for path in paths:
+    waiting = list(paths)
+    seen = {rule.id for rule in shipped_rules()} if waiting else set()
+    for path in waiting:
         try:
             document = load_file(path)
         except InputProblems as error:
@@ -128,6 +129,17 @@ def read_rules(paths: Iterable[Path], providers: Collection[str], finds: Check) 
     if problems:
         raise InputProblems(problems)
     return rules
+
+
+def known_rules(
+    paths: Iterable[Path], providers: Collection[str], formats: Iterable[tuple[Any, ...]], finds: Check
+) -> list[Rule]:
+    """The most specific first: those of `paths`, those of the manifests' formats, the shipped ones.
+
+    Arguments and errors as those of `read_rules`; a format is what `from_format` takes.
+    """
+    own = read_rules(paths, providers, finds)
+    return [*own, *(from_format(*one) for one in formats), *shipped_rules()]
 
 
 def rule_files(folder: Path) -> list[Path]:
@@ -187,6 +199,8 @@ def pattern_mistake(pattern: str) -> str:
 
 def marked(pattern: str) -> str:
     """The pattern with the secret in group 1. A whole token starts where a word does, or behind an escape."""
+    if "(" not in pattern.replace("(?:", ""):
+        return _token(pattern)
     import re2
 
     return pattern if re2.compile(pattern).groups else _token(pattern)

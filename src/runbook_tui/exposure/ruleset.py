@@ -7,13 +7,19 @@ does both; it finds the same, slower.
 from __future__ import annotations
 
 import bisect
+import hashlib
+import json
+import platform
 import re
 import string
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runbook_tui.exposure.placeholders import placeholder, plausible
 from runbook_tui.exposure.rulefile import Rule, pattern_mistake
+
+if TYPE_CHECKING:
+    from runbook_tui.exposure.rulecache import RuleCache
 
 _BEFORE = 3  # bytes that may stand before a token and belong to no part of it: an escape
 _CACHED = 50_000  # windows: most come again with every version of a file
@@ -35,17 +41,17 @@ class RuleMatch(NamedTuple):
 
 
 class RuleSet:
-    """Compiled rules. `fast`: use hyperscan when it is installed."""
+    """Compiled rules. `fast`: use hyperscan when it is installed; `cache`: what it compiled before."""
 
-    def __init__(self, rules: Sequence[Rule], *, fast: bool = True) -> None:
+    def __init__(self, rules: Sequence[Rule], *, fast: bool = True, cache: RuleCache | None = None) -> None:
         self.rules = tuple(rules)
         #: Rule id -> its place: the lower, the more specific.
         self.places = {rule.id: place for place, rule in enumerate(self.rules)}
         #: Bytes that two windows of one large object must share so that no match falls between them.
         self.overlap = max((rule.longest for rule in self.rules), default=0) + 2 * _BEFORE
-        self._confirm = [_compiled(rule.pattern) for rule in self.rules]
+        self._confirm: dict[int, Any] = {}  # made when first needed: most rules find nothing
         triggers = [_trigger(rule.pattern) for rule in self.rules]
-        self._quick = _hyperscan(triggers) if fast else None
+        self._quick = _hyperscan(triggers, cache) if fast else None
         left = range(len(triggers)) if self._quick is None else self._quick.refused
         self._slow = _Slow({index: triggers[index] for index in left})
         self._cache: dict[tuple[int, bool, bytes], tuple[tuple[int, int], ...]] = {}
@@ -86,7 +92,10 @@ class RuleSet:
         rule = self.rules[index]
         if rule.near and not any(word.lower().encode() in window.lower() for word in rule.near):
             return
-        for match in self._confirm[index].finditer(window, start, len(window)):
+        pattern = self._confirm.get(index)
+        if pattern is None:
+            pattern = self._confirm[index] = _compiled(rule.pattern)
+        for match in pattern.finditer(window, start, len(window)):
             value = match.group(1)
             if rule.unless and _says(window, match.start(), match.start(1), rule.unless):
                 continue
@@ -190,8 +199,29 @@ class _Slow:
 class _Quick:
     """A hyperscan database of the patterns it takes; `refused` are the places of the others."""
 
-    def __init__(self, hyperscan: Any, patterns: Sequence[str]) -> None:
+    def __init__(self, hyperscan: Any, patterns: Sequence[str], cache: RuleCache | None) -> None:
         self.refused: list[int] = []
+        self._database: Any = None
+        facts = (hyperscan.__version__, platform.machine(), list(patterns))
+        name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        kept = cache.load(name) if cache is not None else None
+        if kept is None or not self._take_back(hyperscan, kept):
+            self._compile(hyperscan, patterns)
+            if cache is not None and self._database is not None:
+                cache.keep(name, json.dumps(self.refused).encode() + b"\n" + hyperscan.dumpb(self._database))
+        if self._database is not None:
+            self._database.scratch = hyperscan.Scratch(self._database)
+
+    def _take_back(self, hyperscan: Any, kept: bytes) -> bool:
+        head, _, content = kept.partition(b"\n")
+        try:
+            self._database = hyperscan.loadb(content, hyperscan.HS_MODE_BLOCK)
+        except hyperscan.error:  # of another kind of processor
+            return False
+        self.refused = json.loads(head)
+        return True
+
+    def _compile(self, hyperscan: Any, patterns: Sequence[str]) -> None:
         flags = [0] * len(patterns)
         try:
             self._database = _database(hyperscan, patterns, range(len(patterns)), flags)
@@ -201,8 +231,6 @@ class _Quick:
             taken = [index for index in range(len(patterns)) if index not in self.refused]
             found = [patterns[index] for index in taken], taken, [flags[index] for index in taken]
             self._database = _database(hyperscan, *found) if taken else None
-        if self._database is not None:
-            self._database.scratch = hyperscan.Scratch(self._database)
 
     def _flag(self, hyperscan: Any, index: int, pattern: str) -> int:
         """0, or prefilter: an over-estimate, which RE2 puts right."""
@@ -232,9 +260,9 @@ def _database(hyperscan: Any, patterns: Sequence[str], ids: Sequence[int], flags
     return database
 
 
-def _hyperscan(patterns: Sequence[str]) -> _Quick | None:
+def _hyperscan(patterns: Sequence[str], cache: RuleCache | None) -> _Quick | None:
     try:
         import hyperscan
     except ImportError:
         return None
-    return _Quick(hyperscan, patterns)
+    return _Quick(hyperscan, patterns, cache)

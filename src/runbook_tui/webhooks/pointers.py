@@ -18,13 +18,17 @@ def value_at(data: Any, pointer: str) -> Any:
 
 
 def changed(data: Any, pointer: str, value: Any) -> Any:
-    """A copy of `data` with `value` at `pointer`; missing members are made, missing elements of a list are not."""
+    """A copy of `data` with `value` at `pointer`; missing members are made, missing elements of a list are not.
+
+    A number stays one when `value` is a text of digits.
+    """
     return _changed(data, _steps(pointer), value, pointer)
 
 
 def _changed(data: Any, steps: list[str], value: Any, pointer: str) -> Any:
     if not steps:
-        return value
+        number = isinstance(data, int) and not isinstance(data, bool) and isinstance(value, str) and value.isdecimal()
+        return int(value) if number else value
     step, rest = steps[0], steps[1:]
     if isinstance(data, list):
         if not step.isdecimal() or int(step) >= len(data):

@@ -13,13 +13,13 @@ _OK = Statuses(("2xx",))
 
 
 def safe_event(check: Checker, place: Place, entry: Any) -> SafeEvent:
-    data = check.mapping(place, entry, {"event", "body"}, {"caution"}) if entry != {} else {}
+    data = check.mapping(place, entry, {"event", "body"}, {"caution", "scope"}) if entry != {} else {}
     event, body, caution = data.get("event", ""), data.get("body", {}), data.get("caution", "")
     if not isinstance(event, str) or not isinstance(caution, str) or not isinstance(body, dict | list):
         check.refuse(place, "`event` and `caution` are text, `body` is a mapping or a list")
         return SafeEvent("", {})
     check.templates((*place, "body"), body, BODY_TOKENS)
-    return SafeEvent(event, body, caution)
+    return SafeEvent(event, body, caution, check.text(place, data, "scope", ""))
 
 
 def variants(check: Checker, entries: Any) -> dict[str, SafeEvent]:
@@ -76,7 +76,7 @@ def _handshake(check: Checker, place: Place, entry: Any, facts: tuple[str, ...])
 
 
 def _expect(check: Checker, place: Place, entry: Any, tokens: tuple[str, ...]) -> Expect:
-    data = check.mapping(place, entry, (), {"status", "json", "text", "headers", "content_type"})
+    data = check.mapping(place, entry, (), {"status", "json", "text", "holds", "headers", "content_type"})
     headers = data.get("headers", {})
     if not isinstance(headers, dict):
         check.refuse((*place, "headers"), "'headers' must be a mapping")
@@ -85,7 +85,8 @@ def _expect(check: Checker, place: Place, entry: Any, tokens: tuple[str, ...]) -
     if text is not None and not isinstance(text, str):
         check.refuse((*place, "text"), "'text' must be text", "put it in quotes")
         text = None
-    for part, value in (("json", data.get("json")), ("text", text), ("headers", headers)):
+    holds = check.text(place, data, "holds", "")
+    for part, value in (("json", data.get("json")), ("text", text), ("holds", holds), ("headers", headers)):
         check.templates((*place, part), value, tokens)
     status = check.statuses(place, data, "status", _OK)
-    return Expect(status, data.get("json"), text, headers, check.text(place, data, "content_type", ""))
+    return Expect(status, data.get("json"), text, holds, headers, check.text(place, data, "content_type", ""))

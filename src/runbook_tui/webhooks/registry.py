@@ -25,7 +25,7 @@ safe_event: {event: ping, body: {id: "{id}"}, caution: "..."}
 variants: {recipe: {event: ping, body: {}}}    # other envelopes of it
 probes:                              # requests that are no events, as the vendor sends them
   - {name: probe, title: "...", method: POST, signed: false, query: {}, headers: {}, body: {}, acts: false,
-     expect: {status: [200], json: {}, text: "{challenge}", headers: {}, content_type: text/plain}}
+     expect: {status: [200], json: {}, text: "{challenge}", holds: "", headers: {}, content_type: text/plain}}
 abuse:                               # the same, with what only a faulty endpoint answers, and why it matters
   - {name: oracle, title: "...", signed: false, body: {}, fails_on: {status: [2xx]}, why: "..."}
 forms: [raw, b64]                    # wrong readings of the secret (scheme.WRONG_FORMS) worth a diagnosis

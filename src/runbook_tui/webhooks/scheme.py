@@ -107,6 +107,7 @@ class SafeEvent:
     event: str
     body: Mapping[str, Any] | list[Any]
     caution: str = ""
+    scope: str = ""  # of a variant that has it elsewhere than Scheme.scope says
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,14 @@ class Expect:
     """An answer, as far as it matters: its texts may hold PROBE_TOKENS until `handshakes.expected` fills them.
 
     `json`: the members (or the value) the answer's JSON must have at least. `text`: the whole body, white space around
-    it aside. `headers`: name -> value. `content_type`: its beginning. None or "" asks for nothing.
+    it aside. `holds`: a text somewhere in the body. `headers`: name -> value. `content_type`: its beginning. None or ""
+    asks for nothing.
     """
 
     status: Statuses
     json: Any = None
     text: str | None = None
+    holds: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = ""
 

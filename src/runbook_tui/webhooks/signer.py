@@ -70,8 +70,8 @@ def safe_body(scheme: Scheme, case: Case, at: datetime) -> bytes:
     JSON as ASCII, compact, a fixed point of the usual JSON writers; a form where the scheme sends forms.
     """
     event = scheme.variants[case.variant] if case.variant else scheme.safe_event
-    data = filled(event.body, _values(scheme, case, at))
-    for place, text in ((scheme.event, case.event), (scheme.scope, case.scope)):
+    data = filled(event.body, values_of(scheme, case, at))
+    for place, text in ((scheme.event, case.event), (event.scope or scheme.scope, case.scope)):
         if text and place.startswith("body:"):
             data = changed(data, place.removeprefix("body:"), text)
     if (case.content_type or scheme.content_type) == FORM:
@@ -80,13 +80,15 @@ def safe_body(scheme: Scheme, case: Case, at: datetime) -> bytes:
 
 
 def _draft(scheme: Scheme, case: Case, body: bytes, at: datetime, url: str) -> Draft:
-    missing = [f"{name} ({said})" for name, said in scheme.facts.items() if not case.facts.get(name)]
-    if missing:
-        raise RunbookError(f"a delivery of {scheme.name} also needs {', '.join(missing)}", "none of it is secret")
+    used = {token for template in (*scheme.headers.values(), scheme.signed) for token in template.tokens}
+    needed = [name for name in scheme.facts if not case.facts.get(name) and (scheme.code or name in used)]
+    if needed:
+        said = ", ".join(f"{name} ({scheme.facts[name]})" for name in needed)
+        raise RunbookError(f"a delivery of {scheme.name} also needs {said}", "it is part of what is signed or shown")
     if not url and "url" in scheme.covers:
         raise RunbookError("this scheme signs the endpoint's URL too", "give the URL exactly as the vendor knows it")
     content_type = case.content_type or scheme.content_type
-    return Draft(scheme, at, case.method, url, body, content_type, _values(scheme, case, at))
+    return Draft(scheme, at, case.method, url, body, content_type, values_of(scheme, case, at))
 
 
 def _proved(shown: Draft, case: Case, body: bytes, at: datetime, url: str) -> Draft:
@@ -104,7 +106,8 @@ def _prepared(draft: Draft) -> Draft:
     return draft
 
 
-def _values(scheme: Scheme, case: Case, at: datetime) -> dict[str, str]:
+def values_of(scheme: Scheme, case: Case, at: datetime) -> dict[str, str]:
+    """The tokens of a case's delivery that need no secret."""
     if at.tzinfo is None:
         raise ValueError("the time of a delivery must be aware")
     return {

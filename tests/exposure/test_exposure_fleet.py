@@ -307,19 +307,26 @@ def test_a_scheduler_never_has_the_values(tmp_path: Path, repositories: list[Pat
 
 
 def test_what_a_cluster_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bad addresses, certificates and counts are refused with a hint; plain tcp is warned of."""
+    """Bad addresses, certificates and counts are refused with a hint; so is plain tcp to another machine, unless an
+    option says that the network is trusted."""
     for name in ("ca.pem", "cert.pem"):
         (tmp_path / name).write_text("x")
     for cluster in (
         Cluster(scheduler="host:8786"), Cluster(scheduler="ucx://host:1"), Cluster(scheduler="tcp://-x:1"),
         Cluster(scheduler="tls://host:1"), Cluster(scheduler="tcp://host:1", tls=str(tmp_path)),
         Cluster(scheduler="tls://host:1", tls=str(tmp_path)), Cluster(tls=str(tmp_path)), Cluster(workers=-1),
+        Cluster(plain_tcp=True), Cluster(scheduler="tls://host:1", tls=str(tmp_path), plain_tcp=True),
     ):  # fmt: skip
         with pytest.raises(RunbookError) as refused:
             cluster.check()
         assert refused.value.hint
-    assert "nobody's identity" in Cluster(scheduler="tcp://build.example:8786").check()
-    assert Cluster(scheduler="tcp://127.0.0.1:8786").check() == ""
+    for host in ("build.example", "10.0.0.7", "[2001:db8::1]", "127.example", "0.0.0.0"):
+        with pytest.raises(RunbookError, match="nobody's identity") as open_network:
+            Cluster(scheduler=f"tcp://{host}:8786").check()
+        assert "--plain-tcp" in open_network.value.hint
+        Cluster(scheduler=f"tcp://{host}:8786", plain_tcp=True).check()
+    for host in ("127.0.0.1", "127.1.2.3", "localhost", "[::1]"):
+        Cluster(scheduler=f"tcp://{host}:8786").check()
     monkeypatch.setattr(fleet.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RunbookError) as absent:
         Cluster().check()
@@ -341,6 +348,8 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:
         ([], "Missing argument"),
         (["--workers", "2", "repo"], "--workers: it goes with --fleet"),
         (["--scheduler", "tcp://127.0.0.1:1", "repo"], "--scheduler: it goes with --fleet"),
+        (["--plain-tcp", "repo"], "--plain-tcp: it goes with --fleet"),
+        (["--fleet", "list", "--scheduler", "tcp://build.example:8786"], "proves nobody's identity"),
         (["--fleet", "list", "repo"], "not both"),
         (["--fleet", "list", "--rules"], "--fleet searches for known values"),
         (["--fleet", "list", "--scheduler", "nowhere"], "--scheduler is no address"),

@@ -26,6 +26,9 @@ def options(command: Any) -> Any:
         click.option("--state", type=file, metavar="FILE", help="With --fleet: where what is done is kept."),
         click.option("--cache", type=file, metavar="DIR", help="With --fleet: where mirrors of URLs are kept."),
         click.option("--tls", type=file, metavar="DIR", help="With --scheduler tls://…: ca.pem, cert.pem, key.pem."),
+        click.option(
+            "--plain-tcp", is_flag=True, help="With --scheduler tcp://…: also to another machine, unprotected."
+        ),
         click.option("--workers", type=int, default=0, metavar="N", help="With --fleet: processes; else one a core."),
         click.option(
             "--scheduler", default="", metavar="URL", help="With --fleet: a Dask scheduler, tls:// or tcp://."
@@ -43,21 +46,19 @@ def check(repositories: Sequence[Path], chosen: dict[str, Any]) -> None:
     if chosen["listed"] is not None and (chosen.get("rules") or chosen.get("rules_files")):
         raise click.UsageError("--fleet searches for known values; --rules works on repositories that are named")
     if chosen["listed"] is None:
-        for name in ("scheduler", "workers", "tls", "cache", "state"):
+        for name in ("scheduler", "workers", "tls", "plain_tcp", "cache", "state"):
             if chosen[name]:
-                raise click.UsageError(f"--{name}: {_WITH}")
+                raise click.UsageError(f"--{name.replace('_', '-')}: {_WITH}")
         if not repositories:
             raise click.UsageError("Missing argument 'REPO...'.")
 
 
 def cluster_of(chosen: dict[str, Any]) -> Cluster:
-    """The cluster that is asked for; RunbookError when it cannot be had. Says what it does not protect."""
+    """The cluster that is asked for; RunbookError when it cannot be had."""
     from runbook_tui.exposure.fleet import Cluster
 
-    cluster = Cluster(chosen["workers"], chosen["scheduler"], str(chosen["tls"] or ""))
-    warning = cluster.check()
-    if warning:
-        click.echo(f"warning: {warning}", err=True)
+    cluster = Cluster(chosen["workers"], chosen["scheduler"], str(chosen["tls"] or ""), chosen["plain_tcp"])
+    cluster.check()
     return cluster
 
 

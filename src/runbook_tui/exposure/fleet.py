@@ -51,9 +51,10 @@ class Cluster:
     workers: int = 0  # 0: one a core
     scheduler: str = ""
     tls: str = ""
+    plain_tcp: bool = False  # a scheduler on another machine may be spoken to without TLS
 
-    def check(self) -> str:
-        """RunbookError when this cannot work; returns a warning, or ""."""
+    def check(self) -> None:
+        """RunbookError when this cannot work, or would trust a network that nobody said is to be trusted."""
         for module, what in (("distributed", "Dask"), ("cryptography", "cryptography")):
             if importlib.util.find_spec(module) is None:
                 raise RunbookError(
@@ -62,10 +63,12 @@ class Cluster:
                 )
         if self.workers < 0 or self.workers > 512:
             raise RunbookError("--workers is between 1 and 512", "leave it out for one a core")
+        if self.plain_tcp and (self.tls or not self.scheduler):
+            raise RunbookError("--plain-tcp goes with --scheduler tcp://…", "anything else is under TLS: leave it out")
         if not self.scheduler:
             if self.tls:
                 raise RunbookError("--tls goes with --scheduler", "the local cluster makes its own certificates")
-            return ""
+            return
         address = _ADDRESS.fullmatch(self.scheduler)
         if address is None:
             raise RunbookError("--scheduler is no address", "write tcp://HOST:PORT or tls://HOST:PORT")
@@ -75,9 +78,13 @@ class Cluster:
         missing = [name for name in needed if not Path(self.tls, name).is_file()]
         if missing:
             raise RunbookError(f"{self.tls} has no {missing[0]}", "--tls FOLDER holds ca.pem, cert.pem and key.pem")
-        if address["scheme"] == "tls" or _loopback(address["host"].strip("[]")):
-            return ""
-        return "plain tcp proves nobody's identity: whoever sits between may pose as a worker and learn the values"
+        if not (self.tls or self.plain_tcp or _loopback(address["host"].strip("[]"))):
+            # Values travel sealed, but to a key that comes over this network; and Dask runs what its other end sends.
+            raise RunbookError(
+                "tcp:// to another machine proves nobody's identity: the values travel sealed, but who sits between "
+                "can pose as a worker and learn them, read what is found, and run programs here as you",
+                "use tls:// with --tls FOLDER; on a network that you trust add --plain-tcp",
+            )
 
 
 def _loopback(host: str) -> bool:

@@ -215,7 +215,8 @@ def main() -> int:
     except (OSError, TimeoutError) as error:
         where = "the scheduler" if request["scheduler"] else "a cluster on this machine"
         message = f"{where} cannot be reached ({type(error).__name__})"
-        hint = "see its address, its certificates and that it has workers"
+        certificates = ", that the files of --tls are of its authority," if request["tls"] else ""
+        hint = f"see its address{certificates} and that it has workers"
         voice.say("error", {"message": message, "hint": hint, "exit_code": int(Exit.INCOMPLETE)})
         return Exit.INCOMPLETE
     finally:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runbook_tui.conductor.opening import Opening, open_incident
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.actions import ACTIONS, reopenable, why_disallowed
+from runbook_tui.incident.findings import untaken
 from runbook_tui.incident.lines import open_lines
 from runbook_tui.incident.plan import what_is_next
 
@@ -375,6 +376,7 @@ def params_for(stand: Stand, name: str) -> dict[str, Any]:
         "reopen": {"step": next(iter(reopenable(state)), "none"), "reason": "r"},
         "close": {"reason": "r", "abandon": True},
         "note": {"text": "t"},
+        "take": {"finding": next((one.fingerprint for one in untaken(state)), "fp:000000000000")},
     }[name]
 
 

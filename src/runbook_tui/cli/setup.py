@@ -93,6 +93,7 @@ def make_kit(setup: Setup, places: Places, vault: Vault, network: Network, clock
         key=state_key(places),
         inventory=inventory,
         admins=dict(setup.admins),
+        rules=tuple(one / "rules" for one in root),
     )
 
 

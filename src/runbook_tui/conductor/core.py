@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from runbook_tui import __version__
+from runbook_tui.conductor.findings import Takes
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.conductor.logbook import Logbook, Push, Terminal
 from runbook_tui.conductor.performer import Performer
@@ -49,6 +50,7 @@ class Conductor:
         self.record = log.record
         self.join, self.busy, self.tick = self._steps.join, self._steps.busy, self._steps.tick
         self._note = word.note
+        self._takes = Takes(kit, log)
         self._methods: dict[str, Callable[..., dict[str, Any] | None]] = {
             "run": self._steps.run,
             "stop": self._steps.stop,
@@ -131,14 +133,32 @@ class Conductor:
                 return {"markdown": self._markdown()}
             if method == "prompts":
                 return self._steps.prompts(**params)
+            if method == "take":
+                return self._take(terminal, **params)
             if method not in self._methods:
                 raise RunbookError(f"the conductor does not know {method!r}")
             with self._log.lock:  # else another could take over between the look and the deed
-                if not terminal.driving:
-                    raise RunbookError(f"{self.state.driver} drives this incident", "take over first (D)")
+                self._check_driving(terminal)
                 return self._methods[method](**params) or {}
         except TypeError as error:
             raise RunbookError(f"{method}: {error}") from None
+
+    def _take(self, terminal: Terminal, finding: str) -> dict[str, Any]:
+        """A found credential becomes one of the incident. Looking for its value takes a while: nobody waits for it."""
+        self._check_free(terminal)
+        found = self._takes.look(finding)
+        with self._log.lock:
+            self._check_free(terminal)
+            return self._takes.keep(found)
+
+    def _check_free(self, terminal: Terminal) -> None:
+        with self._log.lock:
+            self._check_driving(terminal)
+            self._steps.idle()
+
+    def _check_driving(self, terminal: Terminal) -> None:
+        if not terminal.driving:
+            raise RunbookError(f"{self.state.driver} drives this incident", "take over first (D)")
 
     def _refuse_secrets(self, method: str, params: Mapping[str, Any]) -> None:
         """Every text of every request passes the guard, here and nowhere else; `run` looks at its answers itself."""

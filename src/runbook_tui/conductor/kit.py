@@ -34,6 +34,7 @@ class Kit:
     redactor: Redactor = field(default_factory=Redactor)
     inventory: Inventory = field(default_factory=Inventory)
     admins: dict[str, str] = field(default_factory=dict)
+    rules: tuple[Path, ...] = ()  # folders with the workspace's own rules for scans
     dashboard: str = ""  # in a drill: where the provider's simulated dashboard is opened
 
     def __post_init__(self) -> None:

@@ -6,16 +6,18 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_tui import __version__
-from runbook_tui.conductor.core import Conductor
 from runbook_tui.foundation.clock import iso, parse_instant
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.inventory import Account, Consumer, Person
 from runbook_tui.foundation.places import user_name
 from runbook_tui.playbook.model import Field
 from runbook_tui.providers.manifest import Manifest
+
+if TYPE_CHECKING:
+    from runbook_tui.conductor.core import Conductor
 
 BY_HAND = "none"  # `--admin none`: every administrative call is made by hand
 
@@ -109,7 +111,7 @@ class _Opening:
             "provider_name": manifest.name if manifest else "",
             "key_id": binding.key_id,
             "overlap": manifest.overlap if manifest else "none",
-            "can": _abilities(manifest, bool(admin), secret is not None),
+            "can": abilities(manifest, bool(admin), secret is not None),
             "has_secret": secret is not None,
             "attributes": dict(binding.attributes) | ({} if manifest else {"verified_by": "us"}),
             **kit.shown(secret, binding.provider),
@@ -209,7 +211,7 @@ class _Opening:
             "provider": account.provider,
             "provider_name": manifest.name,
             "key_id": account.account,
-            "can": _abilities(manifest, bool(admin and admin != BY_HAND), False),
+            "can": abilities(manifest, bool(admin and admin != BY_HAND), False),
             "attributes": shown,
         }
         self.found.append(("subject", subject))
@@ -247,7 +249,7 @@ _READERS = {
 }
 
 
-def _abilities(manifest: Manifest | None, has_admin: bool, has_secret: bool) -> dict[str, str]:
+def abilities(manifest: Manifest | None, has_admin: bool, has_secret: bool) -> dict[str, str]:
     """operation -> api | manual. A call that nobody here can sign is done by hand."""
     found: dict[str, str] = {}
     for name, operation in (manifest.operations if manifest else {}).items():

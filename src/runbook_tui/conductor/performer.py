@@ -229,20 +229,15 @@ class Performer:
     # -- searching, testing, writing
 
     def _scan(self, effect: do.Scan) -> Reply:
-        from pathlib import Path
+        from runbook_tui.conductor.scanning import search
 
-        from runbook_tui.conductor.scanning import ScanWatch
-        from runbook_tui.exposure.child import run_child
-        from runbook_tui.exposure.model import ScanCancelled
-
-        credential = self._kit.credential(self._look().subjects[effect.slot].name)
-        values = [(credential.name, consumers.value_of(credential))]
-        repositories = [Path(one) for one in effect.repositories]
-        watch = ScanWatch(self._progress, self._kit.redactor.text, self._kit.clock, len(repositories))
+        values: list[tuple[str, Secret]] = []
         try:
-            return run_child(values, repositories, watch.hear, self.stopped.is_set)
-        except ScanCancelled:
-            return {"error": watch.stopped()}
+            subject = self._look().subjects.get(effect.slot)
+            if subject is not None and (subject.has_secret or not effect.rules):
+                credential = self._kit.credential(subject.name)
+                values.append((credential.name, consumers.value_of(credential)))
+            return search(self._kit, values, effect.repositories, effect.rules, self._progress, self.stopped.is_set)
         except RunbookError as error:
             return {"error": said(error)}
 

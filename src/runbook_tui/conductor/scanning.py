@@ -1,24 +1,76 @@
-"""A scan while it runs: what terminals are told, and how much was found when it is stopped."""
+"""A scan in an incident: its rules, what terminals are told while it runs, and what it found when it is stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from runbook_tui.conductor.kit import Kit
 from runbook_tui.foundation.clock import Clock
 from runbook_tui.foundation.text import one_line
 from runbook_tui.incident.details import hit_line
+from runbook_tui.incident.findings import kept
+from runbook_tui.providers.catalogue import Catalogue
+from runbook_tui.secrets.secret import Secret
+
+if TYPE_CHECKING:
+    from runbook_tui.exposure.rulefile import Rule
+
+Tell = Callable[[Mapping[str, Any]], None]
 
 _EVERY = 250_000_000  # nanoseconds between two words of progress
 _FOUND = 200  # findings told one by one; the event has all
 
 
+def search(
+    kit: Kit,
+    values: Sequence[tuple[str, Secret]],
+    repositories: Iterable[str],
+    by_rules: bool,
+    tell: Tell,
+    stopped: Callable[[], bool],
+) -> dict[str, Any]:
+    """Scan in a process of its own: the document as it is recorded, or {error} when the operator stopped it.
+
+    RunbookError as the scan raises it, and InputProblems when the workspace's own rules have mistakes.
+    """
+    from runbook_tui.exposure.child import run_child
+    from runbook_tui.exposure.model import ScanCancelled
+    from runbook_tui.exposure.task import ByRules
+
+    paths = [Path(one) for one in repositories]
+    rules = ByRules(known_rules(kit.catalogue, rule_paths(kit.rules)), kit.key) if by_rules else None
+    watch = ScanWatch(tell, kit.redactor.text, kit.clock, len(paths))
+    try:
+        return kept(run_child(values, paths, watch.hear, stopped, rules))
+    except ScanCancelled:
+        return {"error": watch.stopped()}
+
+
+def rule_paths(folders: Iterable[Path]) -> list[Path]:
+    """The rule files of a workspace's `rules/` folders."""
+    from runbook_tui.exposure.rulefile import rule_files
+
+    return [path for folder in folders for path in rule_files(folder)]
+
+
+def known_rules(catalogue: Catalogue, files: Sequence[Path]) -> list[Rule]:
+    """The most specific first: those of `files`, the providers' formats, the shipped ones.
+
+    InputProblems with every mistake in `files`.
+    """
+    from runbook_tui.exposure.rulefile import from_format, read_rules, shipped_rules
+    from runbook_tui.exposure.ruleset import finds
+
+    own = read_rules(files, catalogue.ids(), finds)
+    return [*own, *(from_format(*one) for one in catalogue.formats()), *shipped_rules()]
+
+
 class ScanWatch:
     """Turns a scan's progress into pushes: `{"text": …}` now and then, `{"found": …}` for each finding at once."""
 
-    def __init__(
-        self, tell: Callable[[Mapping[str, Any]], None], hide: Callable[[str], str], clock: Clock, count: int
-    ) -> None:
+    def __init__(self, tell: Tell, hide: Callable[[str], str], clock: Clock, count: int) -> None:
         """`hide` takes secrets out of a text; `count` is how many repositories are searched."""
         self._tell, self._hide, self._clock, self._count = tell, hide, clock, count
         self._seen: dict[str, tuple[int, int]] = {}  # objects and bytes by repository

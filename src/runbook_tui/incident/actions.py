@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from runbook_tui.incident.findings import untaken
 from runbook_tui.incident.lines import open_lines
 from runbook_tui.incident.plan import what_is_next
 from runbook_tui.incident.state import IncidentState
@@ -29,9 +30,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("tripwire", "C", "contain", "evidence of use: contain now", ("reason",)),
     Action("attest", "a", "attest", "say by name what you saw, for a line no machine can prove", ("line", "what")),
     Action("waive", "w", "waive", "waive an open line, by name and with a reason", ("line", "name", "reason")),
+    Action("take", "f", "take", "take a credential that a search found into the incident", ("finding",)),
     Action("clear", "k", "clear", "settle an unknown outcome by your own look", ("op", "as", "reason")),
     Action("reopen", "u", "reopen", "reopen a finished step", ("step", "reason")),
-    Action("stop", "x", "stop", "stop waiting for the running step's proof"),
+    Action("stop", "x", "stop", "stop the running step: its search, or its waiting for a proof"),
     Action("steps", "tab", "list", "show all steps"),
     Action("timeline", "t", "timeline", "show the timeline"),
     Action("report", "p", "report", "preview the report"),
@@ -70,6 +72,12 @@ def why_disallowed(book: Playbook, state: IncidentState, name: str, now: datetim
     return _nothing_to_say(state, name)
 
 
+def stopping(book: Playbook, state: IncidentState) -> str:
+    """What the stop key ends now, in words."""
+    running = next((step for step, one in state.steps.items() if one.status == "running"), "")
+    return "stop the scan" if running and book.step(running).action == "scan" else "stop waiting"
+
+
 def reopenable(state: IncidentState) -> list[str]:
     """The steps that can be done again: finished, failed or waiting ones."""
     return [name for name, one in state.steps.items() if one.status not in ("pending", "running")]
@@ -81,6 +89,8 @@ def _nothing_to_say(state: IncidentState, name: str) -> str:
         return "" if state.unknown_operations() else "no outcome is unknown"
     if name == "reopen":
         return "" if reopenable(state) else "no step is finished yet"
+    if name == "take":
+        return "" if untaken(state) else "nothing that was found by rule is left to take"
     if name == "waive":
         return "" if open_lines(state) else "no line is open"
     if name == "attest":

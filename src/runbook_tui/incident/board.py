@@ -9,6 +9,7 @@ from datetime import datetime
 from runbook_tui.foundation.clock import clock_text, duration_text, parse_instant
 from runbook_tui.foundation.text import one_line
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.findings import credentials, untaken
 from runbook_tui.incident.lines import Line, closed_loop, lines
 from runbook_tui.incident.plan import plan, what_is_next
 from runbook_tui.incident.state import IncidentState, age
@@ -144,6 +145,9 @@ def _alerts(state: IncidentState) -> tuple[str, ...]:
     shown = [f"UNKNOWN OUTCOME: {one_line(op.what)} ({op.step})" for op in state.unknown_operations()]
     if state.tripwire:
         shown.append(f"CONTAIN NOW: {one_line(state.tripwire)}")
+    if left := untaken(state):
+        more = f" and {state.findings_left} more that are not listed" if state.findings_left else ""
+        shown.append(f"FOUND BY RULE, NOT TAKEN: {credentials(len(left))}{more}")
     if state.closed:
         shown.append(f"CLOSED: {state.closed.replace('_', ' ')}")
     return tuple(shown)
@@ -189,7 +193,7 @@ _SENTENCES: dict[str, str] = {
     "driver": "{name} drives",
     "resumed": "resumed",
     "closed": "closed: {state}{because}",
-    "subject": "{slot} is {name} at {provider_name} {key_id}",
+    "subject": "{slot} is {name} at {provider_name} {key_id} {finding}",
     "decision": "order {order} by {rule}{because}",
     "tripwire": "contain now: {reason}",
     "step_started": "{step}: started",

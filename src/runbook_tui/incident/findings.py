@@ -57,16 +57,21 @@ def kept(result: dict[str, Any]) -> dict[str, Any]:
 def in_short(result: Mapping[str, Any]) -> str:
     """What a search gave, in one line."""
     found = result.get("findings")
-    named = {one["credential"]: one.get("places", 0) for one in found or ()}
-    known = sum(hit["credential"] not in named for one in result["repositories"] for hit in one["hits"])
     unseen = sum(len(one["not_scanned"]) for one in result["repositories"])
-    parts = [f"{known + sum(named.values())} places found"]
+    parts = [f"{places(result)} places found"]
     if found is not None:
         count = len(found) + result.get("findings_left", 0)
         parts.append("no credential found by rule" if not count else f"{credentials(count)} found by rule")
     if unseen:
         parts.append(f"{unseen} things could not be seen")
     return ", ".join(parts)
+
+
+def places(result: Mapping[str, Any]) -> int:
+    """How many places a search found, those of findings that the event does not list included."""
+    named: dict[str, int] = {one["credential"]: one.get("places", 0) for one in result.get("findings") or ()}
+    hits = (hit for one in result.get("repositories") or () for hit in one.get("hits") or ())
+    return sum(hit.get("credential") not in named for hit in hits) + sum(named.values())
 
 
 def credentials(count: int) -> str:

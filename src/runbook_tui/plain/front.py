@@ -13,14 +13,17 @@ from typing import Any, TextIO
 from runbook_tui.conductor.protocol import Client
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.text import plain
-from runbook_tui.incident.actions import ACTIONS, Action, why_disallowed
+from runbook_tui.incident.actions import ACTIONS, Action, stopping, why_disallowed
 from runbook_tui.incident.board import board, sentence, timeline
 from runbook_tui.incident.details import details
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.findings import label, untaken
 from runbook_tui.incident.lines import open_lines
 from runbook_tui.incident.prompts import Prompt, check_answer
 from runbook_tui.plain.telling import Telling
 
+_FEW = 5  # findings named once more where one is chosen
+_STOP_WORD = "  type `stop` and Enter to stop the scan; it can be run again"
 _GLANCE = 0.3  # seconds between two looks at what others do, while nobody types
 # The words of the registry that a line-by-line operator can use.
 _WORDS = {action.word: action for action in ACTIONS}
@@ -90,9 +93,28 @@ class _Front:
                 push = self._pushes.get(timeout=0.2)
             except queue.Empty:
                 if any(one.status == "running" for one in self._client.state.steps.values()):
+                    self._hear_stop()
                     continue
                 return
             self._take(push)
+            self._hear_stop()
+
+    def _hear_stop(self) -> None:
+        """While a scan runs at a terminal, `stop` ends it. Of lines that are piped in each waits for its question."""
+        client = self._client
+        if not self._searching() or not select.select([self._source], [], [], 0)[0]:
+            return
+        if self._read("").lower() not in ("stop", "x"):
+            self._say(_STOP_WORD)
+            return
+        try:
+            client.request("stop")
+        except RunbookError as error:  # another terminal drives
+            self._say(f"  {error.message}")
+
+    def _searching(self) -> bool:
+        client = self._client
+        return client.driving and self._source.isatty() and stopping(client.book, client.state) == "stop the scan"
 
     def _take(self, push: dict[str, Any]) -> None:
         if "lost" in push:
@@ -125,6 +147,8 @@ class _Front:
     def _tell(self, event: Event) -> None:
         if said := sentence(event):
             self._say(f"{event.ts[11:19]} {said}")
+        if event.kind == "step_started" and self._searching():
+            self._say(_STOP_WORD)
         for line in details(event):
             self._say(f"         {line}")
         for line in event.data.get("manual", ()):
@@ -200,6 +224,11 @@ class _Front:
                 options = [line.id for line in open_lines(self._client.state)]
             elif name == "op":
                 options = [op.op for op in self._client.state.unknown_operations()]
+            elif name == "finding":
+                found = untaken(self._client.state)
+                options = [one.fingerprint for one in found][:_FEW]
+                for one in found:
+                    self._say(f"    {label(one)}")
             elif name == "as":
                 options = ("done", "not_done")
             elif name == "step":

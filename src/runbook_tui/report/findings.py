@@ -8,6 +8,7 @@ from typing import Any
 
 from runbook_tui.incident.cleanup import advice
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.findings import owner
 from runbook_tui.incident.lines import closed_loop, lines
 from runbook_tui.incident.state import Side, Subject
 from runbook_tui.report.safe import UNKNOWN, block, inline
@@ -167,7 +168,8 @@ def _scan(view: View, result: Mapping[str, Any]) -> list[str]:
         )
         for one in result.get("credentials") or []
     ]
-    shown = table(("credential", "first commit with it", "last commit with it", "pushed"), summaries)
+    shown = _by_rule(view, result) if "findings" in result else []
+    shown += table(("credential", "first commit with it", "last commit with it", "pushed"), summaries)
     if hits:
         header = ("repository", "credential", "where", "form", "first commit", "refs", "reachable from")
         shown += table(header, hits)
@@ -178,6 +180,30 @@ def _scan(view: View, result: Mapping[str, Any]) -> list[str]:
     if gaps:
         shown += ["Not searched:", "", *table(("repository", "what", "why"), gaps)]
     return shown
+
+
+def _by_rule(view: View, result: Mapping[str, Any]) -> list[str]:
+    """Credentials that the search found by their vendors' formats, and what each is in this incident."""
+    rows = []
+    for one in result.get("findings") or []:
+        finding = view.state.findings.get(str(one.get("credential")))
+        slot = owner(view.state, finding) if finding else ""
+        places = inline(one.get("places")) if one.get("traced") else "not traced"
+        taken = view.credential(slot.removesuffix(".new")) + (", the new one" if slot.endswith(".new") else "")
+        rows.append(
+            (
+                view.free(one.get("credential")),
+                view.free(one.get("title")),
+                view.free(one.get("mask")),
+                places,
+                taken if slot else "not taken",
+            )
+        )
+    if not rows:
+        return ["No credential was found by rule.", ""]
+    left = result.get("findings_left") or 0
+    more = [f"{inline(left)} more findings, of less specific rules, are not listed.", ""] if left else []
+    return ["Found by rule:", "", *table(("fingerprint", "what", "mask", "places", "in this incident"), rows), *more]
 
 
 def what_happened(view: View) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from runbook_tui.foundation.clock import duration_text
 from runbook_tui.incident.events import KINDS
+from runbook_tui.incident.findings import untaken
 from runbook_tui.incident.lines import lines
 from runbook_tui.incident.purge import PURGED, purges
 from runbook_tui.report.safe import UNKNOWN, block, inline
@@ -72,14 +73,24 @@ def _actions(view: View) -> Iterable[tuple[str, str]]:
             yield f"decide on the skipped step: {view.step(name)} ({view.free(step.reason, 'no reason')})", "process"
         elif step.status not in ("done", "pending"):
             yield f"finish the step: {view.step(name)} ({inline(step.status)})", "contain"
+    yield from _searched(view)
+    for _, text in notes(view, "action"):
+        yield view.free(text), "noted"
+
+
+def _searched(view: View) -> Iterable[tuple[str, str]]:
+    """What the searches left to do."""
     for event in view.of("scan"):
         for repository in (event.data.get("result") or {}).get("repositories", []):
             if hits := len(repository.get("hits", [])):
                 yield f"clean the {hits} copies in {view.free(repository.get('path'))} (section 6)", "prevent"
             for gap in repository.get("not_scanned", []):
                 yield f"search by other means: {view.free(gap.get('what'))} ({view.free(gap.get('why'))})", "detect"
-    for _, text in notes(view, "action"):
-        yield view.free(text), "noted"
+    for finding in untaken(view.state):
+        named = f"{finding.fingerprint}, {finding.title} {finding.mask}"
+        yield f"decide on the credential found by rule: {view.free(named)}", "contain"
+    if view.state.findings_left:
+        yield f"look at {view.state.findings_left} more findings: run the search again when these are done", "detect"
 
 
 def notifications(view: View) -> list[str]:

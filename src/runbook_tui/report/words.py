@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runbook_tui.incident.events import Event
+from runbook_tui.incident.findings import credentials, places
 from runbook_tui.report.view import View
 
 Say = Callable[[View, Mapping[str, Any]], str]
@@ -64,10 +65,13 @@ def _verification(view: View, data: Mapping[str, Any]) -> str:
 
 
 def _scan(view: View, data: Mapping[str, Any]) -> str:
-    repositories = (data.get("result") or {}).get("repositories", [])
-    hits = sum(len(one.get("hits", [])) for one in repositories)
+    result = data.get("result") or {}
+    repositories = result.get("repositories", [])
     gaps = sum(len(one.get("not_scanned", [])) for one in repositories)
-    return f"searched {len(repositories)} repositories: {hits} places found, {gaps} things could not be seen"
+    found = len(result.get("findings") or ()) + (result.get("findings_left") or 0)
+    by_rule = f"{credentials(found)} found by rule, " if "findings" in result else ""
+    searched = f"searched {len(repositories)} repositories: {places(result)} places found"
+    return f"{searched}, {by_rule}{gaps} things could not be seen"
 
 
 def _deliveries(view: View, data: Mapping[str, Any]) -> str:

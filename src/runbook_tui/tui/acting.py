@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runbook_tui.conductor.protocol import Client
 from runbook_tui.foundation.text import one_line
 from runbook_tui.incident.actions import reopenable
+from runbook_tui.incident.findings import label, untaken
 from runbook_tui.incident.lines import Line, open_lines
 from runbook_tui.incident.plan import what_is_next
 from runbook_tui.incident.prompts import Prompt
@@ -18,6 +19,8 @@ from runbook_tui.tui.styling import BAD, FAINT, STRONG
 
 if TYPE_CHECKING:
     from runbook_tui.tui.host import Host
+
+_CHOSEN_BY_ARROWS = 8  # more do not fit on a small screen
 
 
 @dataclass
@@ -132,6 +135,23 @@ def _waive(client: Client) -> Form:
     return Form("Waive an open line", asked, labels={"line": _line_labels(found)})
 
 
+def _take(client: Client) -> Form:
+    found = untaken(client.state)
+    told = [
+        row("Its value is read again where the search saw it, and kept in the vault; the record has its fingerprint."),
+        row("It is then a line of its own: proven, attested or waived before the incident closes as contained."),
+    ]
+    names = tuple(one.fingerprint for one in found)
+    if len(found) <= _CHOSEN_BY_ARROWS:
+        asked = [Prompt("finding", "choice", "Which one?", names)]
+        return Form("Take a found credential", asked, told, {"finding": tuple(map(label, found))})
+    told += [row(foreign(label(one))) for one in found]
+    asked = [
+        Prompt("finding", "text", "Which one? Its fingerprint, of those above (page keys scroll)", default=names[0])
+    ]
+    return Form("Take a found credential", asked, told)
+
+
 def _clear(client: Client) -> Form:
     found = client.state.unknown_operations()
     told = [
@@ -180,6 +200,7 @@ _FORMS: dict[str, Callable[[Client], Form]] = {
     "note": _note,
     "attest": _attest,
     "waive": _waive,
+    "take": _take,
     "clear": _clear,
     "reopen": _reopen,
     "tripwire": _tripwire,

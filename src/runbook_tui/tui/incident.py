@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 
-from runbook_tui.incident.actions import ACTIONS, Action, by_name, why_disallowed
+from runbook_tui.incident.actions import ACTIONS, Action, by_name, stopping, why_disallowed
 from runbook_tui.incident.board import Board
 from runbook_tui.incident.plan import what_is_next
 from runbook_tui.tui import drawing
@@ -29,6 +29,7 @@ FIRST = (
     "stop",
     "clear",
     "take_over",
+    "take",
     "skip",
     "note",
     "tripwire",
@@ -156,12 +157,16 @@ class IncidentScreen(Screen[None]):
 
     def _box_keys(self, shown: Board) -> Content:
         here = {"run": "do it", "skip": "skip it, with a reason"}
-        words = here if shown.next_step else {"stop": "stop waiting", "close": "close the incident"}
+        words = here if shown.next_step else {"stop": self._stopping(), "close": "close the incident"}
         parts: list[Part] = []
         for name, said in words.items():
             if not self._allowed(name):
                 parts += [(drawing.key_name(by_name(name).key), KEY), f"  {said}      "]
         return row(*parts)
+
+    def _stopping(self) -> str:
+        client = self.incident_app.client
+        return stopping(client.book, client.state)
 
     def _foot(self, shown: Board, width: int) -> Rows:
         app = self.incident_app
@@ -178,6 +183,7 @@ class IncidentScreen(Screen[None]):
         """The keys that work now, as many as fit; leaving and help always do."""
         always = [by_name("quit"), Action("help", "?", "keys", "")]
         usable = [one for one in ACTIONS if one.name != "quit" and not self._allowed(one.name)]
+        usable = [replace(one, word=self._stopping()) if one.name == "stop" else one for one in usable]
         usable.sort(key=lambda one: FIRST.index(one.name) if one.name in FIRST else len(FIRST))
         room = width - 2 - sum(len(_key_text(one)) for one in always)
         shown: list[Action] = []

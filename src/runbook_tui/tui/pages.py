@@ -11,11 +11,12 @@ from runbook_tui.foundation.text import plain
 from runbook_tui.incident.actions import ACTIONS, why_disallowed
 from runbook_tui.incident.board import Board, sentence
 from runbook_tui.incident.details import details
+from runbook_tui.incident.findings import label, owner, untaken
 from runbook_tui.tui import drawing
-from runbook_tui.tui.block import Rows, row
+from runbook_tui.tui.block import Rows, foreign, row
 from runbook_tui.tui.drawing import key_name
 from runbook_tui.tui.page import PageScreen
-from runbook_tui.tui.styling import FAINT, KEY, STRONG
+from runbook_tui.tui.styling import BAD, FAINT, KEY, STRONG
 
 if TYPE_CHECKING:
     from runbook_tui.tui.host import Host
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def show(app: Host, name: str) -> None:
     """Open the page of that name: steps, timeline or help."""
     if name == "steps":
-        app.push_screen(PageScreen("STEPS AND CLOSED LOOP", _steps))
+        app.push_screen(PageScreen("STEPS AND CLOSED LOOP", lambda shown, width: _steps(app, shown, width)))
     elif name == "timeline":
         app.push_screen(PageScreen("TIMELINE (UTC)", lambda shown, width: _timeline(app, width), from_end=True))
     else:
@@ -62,10 +63,25 @@ def _aligned(lines: list[str], width: int) -> list[str]:
     return found
 
 
-def _steps(shown: Board, width: int) -> Rows:
+def _steps(app: Host, shown: Board, width: int) -> Rows:
     lines = [drawing.loop_line(line, width) for line in shown.lines]
     title = drawing.heading("CLOSED LOOP", shown.loop, width)
-    return [*drawing.steps(shown, width, 0, reasons=True), row(""), title, *lines]
+    return [*drawing.steps(shown, width, 0, reasons=True), row(""), title, *lines, *_findings(app, width)]
+
+
+def _findings(app: Host, width: int) -> Rows:
+    """What searches found by rule, and what each is in the incident."""
+    state = app.client.state
+    if not state.findings:
+        return []
+    rows: Rows = [row(""), drawing.heading("FOUND BY RULE", f"{len(untaken(state))} not taken", width)]
+    for one in state.findings.values():
+        slot = owner(state, one)
+        right = row((f"{slot or 'not taken'} ", FAINT if slot else BAD))
+        rows.append(drawing.spread(row(f"  {'✓' if slot else '□'} ", foreign(label(one))), right, width))
+    if state.findings_left:
+        rows.append(row((f"    and {state.findings_left} more that are not listed", FAINT)))
+    return rows
 
 
 def _timeline(app: Host, width: int) -> Rows:

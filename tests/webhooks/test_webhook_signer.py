@@ -10,38 +10,32 @@ import math
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scheme_kit import KEY, TEXTS, case_for, secret_for
 
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.secrets.secret import Secret
 from runbook_tui.webhooks.canonical import js_number, sorted_json
+from runbook_tui.webhooks.draft import compact
+from runbook_tui.webhooks.pointers import changed, value_at
 from runbook_tui.webhooks.registry import Schemes
-from runbook_tui.webhooks.scheme import Case, Delivery
-from runbook_tui.webhooks.signer import build, safe_body
+from runbook_tui.webhooks.scheme import PROOF_TOKENS, Case, Delivery, Scheme
+from runbook_tui.webhooks.signer import FORM, build, safe_body
 
 AT = datetime(2026, 11, 21, 22, 4, tzinfo=UTC)
 URL = "https://example.com/hook"
 SCHEMES = Schemes.load()
-KEY = bytes(range(32))
-SECRETS = {
-    "raw": "fake-secret-for-tests",
-    "b64": base64.b64encode(KEY).decode(),
-    "hex": KEY.hex(),
-    "whsec": "whsec_" + base64.b64encode(KEY).decode(),
-}
-
-
-def secret_for(name: str) -> Secret:
-    scheme = SCHEMES.get(name)
-    return Secret(scheme.key_prefix + SECRETS[scheme.key])
+BY_NAME = {name: SCHEMES.get(name) for name in SCHEMES.ids()}
 
 
 def deliver(name: str, body: bytes, *, signed: bool = True, delivery_id: str = "irtest_1") -> Delivery:
-    case = Case("c", "case", signed=signed, delivery_id=delivery_id)
-    return build(SCHEMES.get(name), case, secret_for(name) if signed else None, body, AT, URL)
+    scheme = BY_NAME[name]
+    case = case_for(scheme, signed=signed, delivery_id=delivery_id)
+    return build(scheme, case, secret_for(scheme) if signed else None, body, AT, URL)
 
 
 def verify(name: str, delivery: Delivery) -> bool:
@@ -92,59 +86,152 @@ def test_one_flipped_bit_is_seen(name: str, body: bytes, at: int, bit: int) -> N
     assert not verify(name, Delivery("POST", URL, delivery.headers, bytes(changed)))
 
 
+PARTS = {"body", "ts", "id", "url", "method"}
+
+
+def proof(scheme: Scheme, delivery: Delivery) -> str:
+    """The proof alone, wherever the scheme puts it, without the time and the id that stand beside it."""
+    if scheme.code in PLACED:
+        return str(value_at(json.loads(delivery.body), PLACED[scheme.code]))
+    shown = [value for header, value in delivery.headers if "sig" in proof_tokens(scheme, header)]
+    return shown[0].rpartition("=" if scheme.enc == "hex" else ",")[2] if scheme.sigs or "," in shown[0] else shown[0]
+
+
+PLACED = {
+    "adyen": "/notificationItems/0/NotificationRequestItem/additionalData/hmacSignature",
+    "mailgun": "/signature/signature",
+    "sns": "/Signature",
+}
+
+
+def proof_tokens(scheme: Scheme, header: str) -> frozenset[str]:
+    template = scheme.headers.get(header)
+    return frozenset({"sig"} if template is not None and template.tokens & {"sig", "sigs"} else ())
+
+
 @pytest.mark.parametrize("name", SCHEMES.ids())
 def test_what_a_scheme_says_it_covers_changes_its_signature(name: str) -> None:
-    """`covers` is not a claim: each covered part, changed alone, gives another signature, and no other part does."""
-    scheme = SCHEMES.get(name)
-    if scheme.kind != "shared":
+    """`covers` is not a claim: each covered part, changed alone, gives another proof, and no other part does."""
+    scheme = BY_NAME[name]
+    if scheme.carries_secret:
         assert scheme.covers == ()
         return
+    if scheme.alg == "ecdsa-p256":
+        pytest.skip("ECDSA is random; test_a_public_key_verifies_what_is_covered checks it")
+    body, secret = safe_body(scheme, case_for(scheme), AT), secret_for(scheme)
 
-    def signature(body: bytes = b'{"a":1}', at: datetime = AT, url: str = URL, delivery_id: str = "one") -> list[str]:
-        case = Case("c", "case", delivery_id=delivery_id)
-        found = build(scheme, case, secret_for(name), body, at, url)
-        values = []
-        for header, value in found.headers[1:]:
-            if "sig" in scheme.headers[header].tokens:
-                values.append(value.replace(str(int(at.timestamp())), "T"))
-        return values
+    def made(at: datetime = AT, url: str = URL, method: str = "POST", **fields: Any) -> str:
+        case = case_for(scheme, method=method, **fields)
+        return proof(scheme, build(scheme, case, secret, body, at, url))
 
+    right = made()
+    assert made() == right
+    changed_body = body + b"&x=1" if scheme.content_type == FORM else compact({"added": 1} | as_dict(body))
     seen = {
-        "body": signature(body=b'{"a":2}') != signature(),
-        "ts": signature(at=AT + timedelta(seconds=1)) != signature(),
-        "url": signature(url=URL + "2") != signature(),
-        "id": signature(delivery_id="two") != signature(),
+        "body": made(signed_body=changed_body) != right,
+        "ts": made(signed_at=AT + timedelta(seconds=1)) != right,
+        "url": made(url=URL + "2") != right,
+        "id": made(signed_id="irtest_2") != right,
+        "method": made(method="PUT") != right,
     }
-    assert {part for part, changed in seen.items() if changed} == set(scheme.covers) - {"method"}
+    # Linear and SNS have their time and id inside a body that is given here; changing the token alone changes nothing.
+    assert {part for part, changed in seen.items() if changed} == set(scheme.covers) & PARTS - INSIDE.get(name, set())
+    for pointer in (part.removeprefix("fields:") for part in scheme.covers if part.startswith("fields:")):
+        other = compact(changed(json.loads(body), pointer, "another"))
+        assert made(signed_body=other) != right, pointer
+
+
+INSIDE = {"sns": {"id", "ts"}, "sns-sha256": {"id", "ts"}}
+
+
+def as_dict(body: bytes) -> dict[str, Any]:
+    data = json.loads(body)
+    return data if isinstance(data, dict) else {"list": data}
 
 
 @pytest.mark.parametrize("name", SCHEMES.ids())
 def test_an_unsigned_delivery_holds_no_proof(name: str) -> None:
     """Without a secret every proving header is left out, and a path token too; the rest stays."""
-    scheme = SCHEMES.get(name)
-    delivery = deliver(name, b"{}", signed=False)
-    proving = {header for header, template in scheme.headers.items() if template.tokens & {"sig", "secret"}}
+    scheme = BY_NAME[name]
+    delivery = deliver(name, safe_body(scheme, case_for(scheme), AT), signed=False)
+    proving = {header for header, template in scheme.headers.items() if template.tokens & PROOF_TOKENS}
     assert {header for header, _ in delivery.headers} == {"Content-Type", *scheme.headers} - proving
-    assert delivery.url == URL
+    assert delivery.url.startswith(URL)
+    if scheme.code in PLACED:
+        with pytest.raises(RunbookError, match="nothing at"):
+            value_at(json.loads(delivery.body), PLACED[scheme.code])
+    assert b"clientState" not in delivery.body
+
+
+IDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789_", min_size=1, max_size=30).map(lambda text: f"irtest_{text}")
+TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
+
+
+def safe_bodies(at: datetime, delivery_id: str, text: str) -> list[bytes]:
+    """Every safe event and variant of the schemes that send JSON, with the bench's ids and changed events and scopes."""
+    found = []
+    for scheme in BY_NAME.values():
+        if scheme.content_type == FORM:
+            continue
+        for variant in ("", *scheme.variants):
+            for more in ({}, {"event": text, "scope": text}):
+                found.append(safe_body(scheme, case_for(scheme, delivery_id=delivery_id, variant=variant, **more), at))
+    return found
+
+
+@given(at=TIMES, delivery_id=IDS, text=IDS)
+@settings(max_examples=5, deadline=None)
+def test_safe_bodies_are_fixed_points_of_pythons_writer(at: datetime, delivery_id: str, text: str) -> None:
+    """A receiver that parses a safe body and writes it again, compact, has the same bytes."""
+    for body in safe_bodies(at, delivery_id, text):
+        assert body.isascii()
+        assert json.dumps(json.loads(body), separators=(",", ":")).encode() == body
+        assert b"{" + b"id}" not in body
+
+
+AGAIN = r"""
+let text = ""; process.stdin.on("data", d => text += d).on("end", () => {
+  process.stdout.write(JSON.stringify(JSON.parse(text).map(x => JSON.stringify(JSON.parse(x)))))
+})
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node to compare with")
+def test_safe_bodies_are_fixed_points_of_javascripts_writer() -> None:
+    """The same for JSON.stringify(JSON.parse(body)), as official SDKs do it; the proofs inside bodies included."""
+    texts = []
+    for at, delivery_id in ((AT, "irtest_1"), (datetime(2039, 12, 31, 23, 59, 59, 999000, UTC), "irtest_ffffffffffff")):
+        texts += safe_bodies(at, delivery_id, "irtest_other")
+        for scheme in BY_NAME.values():
+            if scheme.content_type != FORM:
+                case = case_for(scheme, delivery_id=delivery_id)
+                texts.append(build(scheme, case, secret_for(scheme), safe_body(scheme, case, at), at, URL).body)
+    shown = [text.decode() for text in texts]
+    run = subprocess.run(["node", "-e", AGAIN], input=json.dumps(shown).encode(), capture_output=True, check=True)
+    assert json.loads(run.stdout) == shown
 
 
 @pytest.mark.parametrize("name", SCHEMES.ids())
-def test_safe_events_are_plain_and_carry_a_fresh_id(name: str) -> None:
-    """A safe body is ASCII JSON that survives re-serialisation, and two runs never send the same one."""
-    scheme = SCHEMES.get(name)
-    bodies = [safe_body(scheme, Case("c", "case", delivery_id=run), AT) for run in ("irtest_a", "irtest_b")]
-    assert bodies[0] != bodies[1]
-    again = json.dumps(json.loads(bodies[0]), separators=(",", ":")).encode()
-    assert again == bodies[0]
-    assert b"{id}" not in bodies[0]
+def test_safe_events_carry_a_fresh_id(name: str) -> None:
+    """Two runs never send the same body, and no token is left in it."""
+    scheme = BY_NAME[name]
+    bodies = [
+        build(scheme, case, secret_for(scheme), safe_body(scheme, case, AT), AT, URL).body
+        for case in (case_for(scheme, delivery_id=run) for run in ("irtest_a", "irtest_b"))
+    ]
+    if name not in ID_IN_HEADER:
+        assert bodies[0] != bodies[1]
     assert b"{ts" not in bodies[0]
+
+
+ID_IN_HEADER: set[str] = set()
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("fastpix", "not base64 at all!", "b64"),
-        ("fastpix", SECRETS["whsec"], "b64"),
+        ("fastpix", TEXTS["whsec"], "b64"),
         ("standard-webhooks", "a plain pass phrase", "whsec"),
         ("standard-webhooks", "whsec_" + base64.b64encode(b"short").decode(), "whsec"),
         ("adyen-platform", "xyz", "hex"),
@@ -170,7 +257,7 @@ def test_a_wrongly_formed_key_would_have_given_another_signature() -> None:
         b'"object":{"type":"media","id":"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"}}'
     )
     right = dict(deliver("fastpix", body).headers)["FastPix-Signature"]
-    text_key = hmac.digest(SECRETS["b64"].encode(), body, "sha256")
+    text_key = hmac.digest(TEXTS["b64"].encode(), body, "sha256")
     assert base64.b64encode(text_key).decode() == "vOa/dHINm1MFrK/BQ/zhIe+j06UXLlpz7MfwsXOc83Y="
     rewritten = hmac.digest(KEY, json.dumps(json.loads(body)).encode(), "sha256")
     assert base64.b64encode(rewritten).decode() == "yt8EhYaq/iF2mtxj91yA8u4XeIyWQ/HT9s6Ry6Z7OLA="

@@ -91,8 +91,7 @@ class World:
         one = next((one for one in self.estate.receivers if one.id == name), None)
         if one is None or incoming.method != "POST":
             return Reply(404, {"error": "not found"})
-        status, reason = receiver.judge(one, token, incoming.headers, incoming.body, self.estate.time())
-        return Reply(status, {"status" if status < 300 else "error": reason})
+        return receiver.judge(one, token, incoming.headers, incoming.body, self.estate.time().timestamp())
 
     def _health(self, rest: str) -> Reply:
         name = rest.removesuffix("/health")

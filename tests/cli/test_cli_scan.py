@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +43,38 @@ def runbook(home: Path, *args: str, data: str = "") -> subprocess.CompletedProce
         env=os.environ | {"RUNBOOK_HOME": str(home / "home")},
         check=False,
     )
+
+
+@pytest.mark.parametrize("fleet", [False, True])
+def test_progress_is_one_line_of_a_terminal(repo: Path, tmp_path: Path, fleet: bool) -> None:
+    """Promise: on a terminal progress is one line that is drawn anew, and gone at the end; a name in it cannot act."""
+    if fleet:
+        pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    odd = repo.rename(tmp_path / "re\x1b[2Jpo")
+    (tmp_path / "list").write_text(f"{tmp_path / 'gone'}\n")
+    what = ["--fleet", str(tmp_path / "list"), "--workers", "1"] if fleet else [str(odd)]
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runbook_tui", "scan", *what, "--value-stdin", "--json"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=end,
+        env=os.environ | {"RUNBOOK_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    os.close(end)
+    assert process.stdin is not None
+    process.stdin.write(f"{VALUE}\n".encode())
+    process.stdin.close()
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal ends whose last writer is gone
+        while part := os.read(terminal, 4096):
+            shown += part
+    os.close(terminal)
+    assert process.wait() == (3 if fleet else 1)
+    lines = shown.split(b"\r\x1b[K")
+    assert lines[0] == b""
+    assert (b"0 done, 1 failed" if fleet else b"/re<U+") in b"".join(lines[1:-1])
+    assert b"\x1b" not in b"".join(lines)
+    assert b"<U+000D>" not in shown
+    assert b"done" not in lines[-1]
 
 
 def test_found(repo: Path, tmp_path: Path) -> None:

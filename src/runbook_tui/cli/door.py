@@ -48,6 +48,13 @@ def harmless(text: str) -> str:
     return plain(text, len(text))
 
 
+def redraw(stream: TextIO, text: str) -> None:
+    """Put `text` in the place of a terminal's current line: of all that is written only this moves the cursor."""
+    terminal = stream._stream if isinstance(stream, Door) else stream
+    terminal.write(f"\r\x1b[K{harmless(text)}")
+    terminal.flush()
+
+
 def close_doors() -> None:
     """Put the door before standard output and standard error."""
     sys.stdout = cast(TextIO, Door(sys.stdout))

@@ -12,6 +12,7 @@ from runbook_tui.cli import json_option
 from runbook_tui.cli import scan_fleet as fleet
 from runbook_tui.cli import scan_output as output
 from runbook_tui.cli import scan_rules as by_rules
+from runbook_tui.cli.door import redraw
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 if TYPE_CHECKING:
@@ -152,9 +153,8 @@ class _Meter:
         if "objects" not in facts:  # a place that was found: the result names it
             return
         part = f" {100 * facts['objects'] // total}% of {total} objects" if total else ""
-        self._write(f"{facts['phase']} {facts['repository']}{part}"[:78])
+        self._write(f"{facts['phase']}{part}: {facts['repository']}"[:78])
 
     def _write(self, text: str) -> None:
         if self._on:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
+            redraw(self._stream, text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook_tui.cli.door import redraw
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.foundation.files import make_private_dir
 
@@ -115,8 +116,7 @@ class _Meter:
 
     def end(self) -> None:
         if self._live:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            redraw(self._stream, "")
 
     def show(self, facts: dict[str, Any]) -> None:
         counted = facts["done"] + facts["failed"]
@@ -130,8 +130,10 @@ class _Meter:
             f"{facts['done']} done, {facts['failed']} failed, {facts['left']} left; "
             f"{facts['objects']} objects, {facts['bytes'] / 1e6:.1f} MB{left}"
         )
-        self._stream.write(f"\r\x1b[K{text[:78]}" if self._live else text + "\n")
-        self._stream.flush()
+        if self._live:
+            redraw(self._stream, text[:78])
+        else:
+            click.echo(text, err=True)
 
 
 def _time(seconds: float) -> str:

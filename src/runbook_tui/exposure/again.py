@@ -19,13 +19,14 @@ _MOST_PLACES = 50
 
 
 def places_of_finding(document: dict[str, Any], credential: str) -> list[Place]:
-    """Where a scan's document says that this finding stands as it is, not encoded; a few of many."""
-    return [
-        (str(one["path"]), str(hit["object"]), str((hit["paths"] or [""])[0]))
+    """Where a scan's document says that this finding stands; a few of many, those where it is as it is first."""
+    found = [
+        (str(hit["form"]) != "raw", (str(one["path"]), str(hit["object"]), str((hit["paths"] or [""])[0])))
         for one in document["repositories"]
         for hit in one["hits"]
-        if hit["credential"] == credential and hit["form"] == "raw"
-    ][:_MOST_PLACES]
+        if hit["credential"] == credential
+    ]
+    return [place for _, place in sorted(found, key=lambda one: one[0])[:_MOST_PLACES]]
 
 
 def seen_again(places: Iterable[Place], rule: Rule, wanted: str, key: bytes) -> Secret | None:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from runbook_tui.exposure.encoded import Decoder
+from runbook_tui.exposure.gathering import Gatherer, Values
 from runbook_tui.exposure.gitcall import SafeGit
-from runbook_tui.exposure.model import Finding, Gap, Gaps, RepositoryScan, ScanCancelled, ScanResult
-from runbook_tui.exposure.objects import BLOB, COMMIT, TAG, TREE, Objects, Part, open_objects
+from runbook_tui.exposure.model import Finding, Gap, Gaps, RepositoryScan, ScanResult
+from runbook_tui.exposure.objects import BLOB, COMMIT, TAG, TREE, Part, open_objects
 from runbook_tui.exposure.pool import each
-from runbook_tui.exposure.reading import open_regular, walk_files
 from runbook_tui.exposure.repository import Repository, modules, open_repository, stores
 from runbook_tui.exposure.rulefile import Rule
 from runbook_tui.exposure.ruleset import RuleSet
 from runbook_tui.exposure.scan import scan
-from runbook_tui.exposure.trees import entries
 from runbook_tui.secrets.fingerprint import fingerprint, mask
 from runbook_tui.secrets.secret import Secret
 
@@ -28,12 +26,8 @@ TRACED = 200  # values that are followed through the history in one scan
 _LONG = 256  # bytes; the forms of a longer value are many and slow to look for
 _ENOUGH = 64
 _RUN = re.compile(rb"[A-Za-z0-9+/_=.-]+")
-_WINDOW = 16 << 20
-_MAX_FILES = 500_000
-_ELSEWHERE = frozenset({"objects", "modules"})  # read as objects; repositories of their own
 
 Progress = Callable[[dict[str, Any]], None]
-Values = dict[bytes, int]  # value -> the place of its rule in the set; values stay in memory
 
 
 def scan_by_rules(
@@ -57,8 +51,8 @@ def scan_by_rules(
     for repository in _opened(repositories):
         noted = gaps[str(repository.path)] = Gaps()
         tell({"phase": "looking for credentials", "repository": str(repository.path), "objects": 0, "total": 0})
-        for more in (_objects(repository, rules, noted, stop), _files(repository, rules, noted, stop)):
-            _merge(found, more)
+        more = _gather(repository, rules, noted, stop)
+        found |= {value: min(index, found.get(value, index)) for value, index in more.items()}
     known = {secret.expose_bytes() for _, secret in values}
     ordered = sorted((index, value) for value, index in found.items() if value not in known)
     findings = [
@@ -73,9 +67,11 @@ def scan_by_rules(
 
 
 def value_of(rule: Rule, data: bytes, wanted: str, key: bytes) -> Secret | None:
-    """The value with this fingerprint that the rule finds in `data`, if it is there."""
-    for match in RuleSet([rule], fast=False).find(data):
-        secret = Secret(match.value)
+    """The value with this fingerprint that the rule finds in `data` (encoded, or in an archive), if it is there."""
+    here = Gatherer(RuleSet([rule], fast=False), Decoder())
+    here.blob(data)
+    for value in here.found:
+        secret = Secret(value)
         if fingerprint(secret, key) == wanted:
             return secret
     return None
@@ -127,68 +123,25 @@ def _opened(paths: Sequence[Path]) -> Iterator[Repository]:
             yield repository
 
 
-def _objects(repository: Repository, rules: RuleSet, gaps: Gaps, cancelled: Callable[[], bool]) -> Values:
-    """The values in all objects of one store: contents, messages, file names."""
-    name_size = 32 if repository.object_format == "sha256" else 20
+def _gather(repository: Repository, rules: RuleSet, gaps: Gaps, cancelled: Callable[[], bool]) -> Values:
+    """The values in all objects of one store (contents, messages, file names) and in the files beside it."""
     git = SafeGit(stores(repository, gaps), repository.object_format, cancelled)
-    found: Values = {}
+    decoder = Decoder()  # each process goes on with its own
+    here = Gatherer(rules, decoder)
     failed = array("q")
     with git:
         objects = open_objects(git, rules.overlap, gaps)
 
         def work(part: Part) -> tuple[Values, array[int]]:
-            return _part(objects, part, rules, name_size)
+            one = Gatherer(rules, decoder)
+            failed = one.part(objects, part)
+            return one.found, failed
 
         parts = objects.parts((BLOB, COMMIT, TAG, TREE))
-        forked = (answer for _, answer in each(work, [part for part in parts if part.forks], cancelled))
-        for values, again in chain(forked, (work(part) for part in parts if not part.forks)):
-            _merge(found, values)
+        for _, (values, again) in each(work, [part for part in parts if part.forks], cancelled):
+            here.merge(values)
             failed.extend(again)
-        for part in objects.again(failed):  # what even this way cannot be read is named by the second pass
-            _merge(found, work(part)[0])
-    return found
-
-
-def _part(objects: Objects, part: Part, rules: RuleSet, name_size: int) -> tuple[Values, array[int]]:
-    found: Values = {}
-    failed = array("q")
-    for _, kind, data, _, _ in objects.pieces(part, failed):
-        if kind != TREE:
-            _take(found, rules, data)
-        elif rules.suspicious(data):  # the bytes of object names could match by chance: only file names count
-            for _, name, _ in entries(data, name_size) or ():
-                _take(found, rules, name)
-    return found, failed
-
-
-def _files(repository: Repository, rules: RuleSet, gaps: Gaps, cancelled: Callable[[], bool]) -> Values:
-    """The values in the git directory's other files: configuration, hooks, logs, what LFS keeps."""
-    found: Values = {}
-    for path in walk_files(repository.common, gaps, _MAX_FILES, _ELSEWHERE):
-        try:
-            handle = open_regular(path, follow=False)
-            if handle is None:
-                continue
-            kept = b""
-            with os.fdopen(handle, "rb") as stream:
-                while fresh := stream.read(_WINDOW):
-                    if cancelled():
-                        raise ScanCancelled
-                    window = kept + fresh
-                    _take(found, rules, window)
-                    kept = window[max(0, len(window) - rules.overlap) :]
-        except OSError as error:
-            gaps.add(str(path.relative_to(repository.common)), (error.strerror or "cannot be read").lower())
-    return found
-
-
-def _take(found: Values, rules: RuleSet, data: bytes) -> None:
-    for match in rules.find(data):
-        _merge(found, {match.value: rules.places[match.rule.id]})
-
-
-def _merge(found: Values, more: Values) -> None:
-    """Take in values; of two rules for one value the more specific one stays."""
-    for value, index in more.items():
-        if index < found.get(value, index + 1):
-            found[value] = index
+        for part in (*(part for part in parts if not part.forks), *objects.again(failed)):
+            here.part(objects, part)  # what even this way cannot be read is named by the second pass
+    here.files(repository, cancelled)
+    return here.found

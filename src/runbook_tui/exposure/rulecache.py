@@ -1,6 +1,6 @@
 """Compiled rules kept for the next scan: compiling them takes longer than searching a small repository with them.
 
-hyperscan trusts what it is given back, so a file counts only when it is whole, this user's alone and sealed (HMAC-SHA256)
+hyperscan trusts what it is given back, so a file counts only when it is whole, this user's alone and sealed (an HMAC)
 under a key of this user's. Anything else is as if it were not there. It holds patterns, and no value.
 """
 

@@ -6,12 +6,12 @@ import itertools
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from runbook_tui.exposure.archives import OVERLAP, Data, Left, expand, packed
-from runbook_tui.exposure.forms import Forms, Match
+from runbook_tui.exposure.forms import Match
 from runbook_tui.exposure.model import Gaps, ScanCancelled
 from runbook_tui.exposure.reading import open_regular, walk, walk_files
 from runbook_tui.exposure.repository import Repository
@@ -30,6 +30,15 @@ _STORED = re.compile(
 _ELSEWHERE = frozenset({"objects", "modules"})
 
 
+class Finder(Protocol):
+    """What is looked for: `Forms`, or what only takes note. `overlap`: bytes that two windows of a file share."""
+
+    @property
+    def overlap(self) -> int: ...
+
+    def find(self, data: bytes) -> Sequence[Any]: ...
+
+
 class FileMatch(NamedTuple):
     """The first place of one form in one file, or in one member of an archive; `line` counts from 1 in that."""
 
@@ -39,7 +48,7 @@ class FileMatch(NamedTuple):
 
 
 def search_side_files(
-    repository: Repository, forms: Forms, gaps: Gaps, cancelled: Callable[[], bool]
+    repository: Repository, forms: Finder, gaps: Gaps, cancelled: Callable[[], bool]
 ) -> Iterator[FileMatch]:
     """Every match in every regular file of the git directory outside the object store; links are not followed.
 
@@ -72,7 +81,7 @@ def _strays(store: Path) -> Iterator[Path]:
                 yield here / name
 
 
-def _search(stream: BinaryIO, shown: str, forms: Forms, cancelled: Callable[[], bool]) -> Iterator[FileMatch]:
+def _search(stream: BinaryIO, shown: str, forms: Finder, cancelled: Callable[[], bool]) -> Iterator[FileMatch]:
     seen: set[tuple[int, str]] = set()
     kept = b""
     lines = 1
@@ -89,7 +98,7 @@ def _search(stream: BinaryIO, shown: str, forms: Forms, cancelled: Callable[[], 
 
 
 def _members(
-    stream: BinaryIO, shown: str, forms: Forms, gaps: Gaps, cancelled: Callable[[], bool]
+    stream: BinaryIO, shown: str, forms: Finder, gaps: Gaps, cancelled: Callable[[], bool]
 ) -> Iterator[FileMatch]:
     """What an archive holds; nothing for other files."""
     size = stream.seek(0, os.SEEK_END)

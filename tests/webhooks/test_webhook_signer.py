@@ -109,15 +109,13 @@ def proof_tokens(scheme: Scheme, header: str) -> frozenset[str]:
     return frozenset({"sig"} if template is not None and template.tokens & {"sig", "sigs"} else ())
 
 
-@pytest.mark.parametrize("name", SCHEMES.ids())
+@pytest.mark.parametrize("name", sorted(set(SCHEMES.ids()) - {"sendgrid"}))  # ECDSA is random: test_webhook_proofs.py
 def test_what_a_scheme_says_it_covers_changes_its_signature(name: str) -> None:
     """`covers` is not a claim: each covered part, changed alone, gives another proof, and no other part does."""
     scheme = BY_NAME[name]
     if scheme.carries_secret:
         assert scheme.covers == ()
         return
-    if scheme.alg == "ecdsa-p256":
-        pytest.skip("ECDSA is random; test_a_public_key_verifies_what_is_covered checks it")
     body, secret = safe_body(scheme, case_for(scheme), AT), secret_for(scheme)
 
     def made(at: datetime = AT, url: str = URL, method: str = "POST", **fields: Any) -> str:
@@ -168,7 +166,7 @@ TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.ju
 
 
 def safe_bodies(at: datetime, delivery_id: str, text: str) -> list[bytes]:
-    """Every safe event and variant of the schemes that send JSON, with the bench's ids and changed events and scopes."""
+    """Every safe event and variant of the schemes that send JSON, as it is and with another event and scope."""
     found = []
     for scheme in BY_NAME.values():
         if scheme.content_type == FORM:
@@ -219,12 +217,8 @@ def test_safe_events_carry_a_fresh_id(name: str) -> None:
         build(scheme, case, secret_for(scheme), safe_body(scheme, case, AT), AT, URL).body
         for case in (case_for(scheme, delivery_id=run) for run in ("irtest_a", "irtest_b"))
     ]
-    if name not in ID_IN_HEADER:
-        assert bodies[0] != bodies[1]
+    assert bodies[0] != bodies[1]
     assert b"{ts" not in bodies[0]
-
-
-ID_IN_HEADER: set[str] = set()
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,12 @@ class Scheme:
         return self.kind in ("bearer", "url-token")
 
     @property
+    def spoils(self) -> tuple[str, ...]:
+        """Those of SPOILS that say something here: the last two concern a header, and a proof may stand elsewhere."""
+        in_header = any(template.tokens & PROOF_TOKENS for template in self.headers.values())
+        return tuple(SPOILS) if in_header else tuple(how for how in SPOILS if how not in ("prefix", "twice"))
+
+    @property
     def rolls(self) -> bool:
         """One delivery can hold proofs made with several secrets."""
         return self.sigs is not None or any("sig2" in template.tokens for template in self.headers.values())

@@ -42,6 +42,8 @@ def build(scheme: Scheme, case: Case, secret: Secrets, body: bytes, at: datetime
     signed by anybody but the vendor and no test key is given, when a fact is missing, or when the body does not suit
     the scheme.
     """
+    if case.proof and case.proof not in scheme.spoils:
+        raise ValueError(f"{case.proof} spoils no proof of {scheme.id}: the delivery would be a right one")
     shown = _prepared(_draft(scheme, case, body, at, url))
     if not case.signed:
         target = without_token(url) if scheme.kind == "url-token" else shown.url

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.webhooks.draft import Draft
 
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -15,9 +16,13 @@ _HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "Top
 
 
 def prepare(draft: Draft) -> Draft:
-    """Version and certificate are there in every message, also in one without a signature."""
+    """Version and certificate are there in every message, also in one without a signature; other bodies stay."""
+    try:
+        data = draft.json()
+    except RunbookError:
+        return draft
     version = "1" if draft.scheme.alg == "rsa-sha1" else "2"
-    return draft.with_json({**draft.json(), "SignatureVersion": version, "SigningCertURL": draft.values["cert_url"]})
+    return draft.with_json({**data, "SignatureVersion": version, "SigningCertURL": draft.values["cert_url"]})
 
 
 def content(draft: Draft) -> bytes:

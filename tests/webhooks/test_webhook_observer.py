@@ -320,7 +320,7 @@ def test_many_markers_share_one_wait() -> None:
     assert clock.mono_ns() == 5_000_000_000
 
 
-@pytest.mark.parametrize("marker", ["", "short", "-rf_everything", "a b c d e f g", "../../etc", "x" * 129, "marker\n12"])
+@pytest.mark.parametrize("marker", ["", "short", "-rf_everything", "a b c d e f", "../../etc", "x" * 129, "marker\n1"])
 def test_only_a_marker_becomes_an_argument(marker: str) -> None:
     with pytest.raises(ValueError):
         Watch(Scripted(NO), FakeClock()).acted(marker)

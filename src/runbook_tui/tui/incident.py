@@ -110,6 +110,7 @@ class IncidentScreen(Screen[None]):
             head.show(
                 [row(drawing.badge(shown.mode), f" {shown.clock} of {shown.target}"), row("please enlarge (60x16)")]
             )
+            self.query_one("#foot", Block).show([])
             return
         compact = self.has_class("compact")
         client = app.client
@@ -133,8 +134,9 @@ class IncidentScreen(Screen[None]):
         box += drawing.alerts(shown)
         self.query_one("#next", Block).show(box)
         rows: Rows = []
+        # Without rows it takes no place: a block that has some is shown whatever the style sheet says.
+        self.query_one("#side", Block).show(drawing.steps(shown, side - 3, room) if side else [])
         if side:
-            self.query_one("#side", Block).show(drawing.steps(shown, side - 3, room))
             limit = max(3, min(len(shown.lines), (room - len(box)) // 3))
             rows = [drawing.heading("CLOSED LOOP", shown.loop + " ", inner), *drawing.loop(shown.lines, inner, limit)]
             rows.append(row(""))

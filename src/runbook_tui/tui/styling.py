@@ -41,6 +41,5 @@ ModalScreen { background: #14181c 40%; }
 #side { width: 44; height: 1fr; padding: 0 1; }
 #main { width: 1fr; height: 1fr; }
 #log { height: 1fr; }
-.compact #side { display: none; }
-.tiny #body, .tiny #foot { display: none; }
+.tiny #body { display: none; }
 """

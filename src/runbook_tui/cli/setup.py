@@ -94,6 +94,7 @@ def make_kit(setup: Setup, places: Places, vault: Vault, network: Network, clock
         inventory=inventory,
         admins=dict(setup.admins),
         rules=tuple(one / "rules" for one in root),
+        cache=places.state / "cache",
     )
 
 

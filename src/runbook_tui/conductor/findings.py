@@ -10,7 +10,7 @@ from typing import Any
 from runbook_tui.conductor.kit import Kit
 from runbook_tui.conductor.logbook import Logbook
 from runbook_tui.conductor.opening import abilities
-from runbook_tui.conductor.scanning import known_rules, rule_paths
+from runbook_tui.conductor.scanning import rules_of
 from runbook_tui.foundation.clock import iso
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.events import Event
@@ -42,8 +42,7 @@ class Takes:
         """Find the value again; RunbookError when it is no finding to take, or is no longer where it was."""
         chosen = _chosen(self._log.state, finding)
         places = _places(self._log.events, finding)
-        rules = known_rules(self._kit.catalogue, rule_paths(self._kit.rules))
-        rule = next((one for one in rules if one.id == chosen.rule), None)
+        rule = next((one for one in rules_of(self._kit) if one.id == chosen.rule), None)
         if rule is None:
             raise RunbookError(f"the rule {chosen.rule} is not there any more", "put it back, or run the search again")
         if not places:

@@ -35,6 +35,7 @@ class Kit:
     inventory: Inventory = field(default_factory=Inventory)
     admins: dict[str, str] = field(default_factory=dict)
     rules: tuple[Path, ...] = ()  # folders with the workspace's own rules for scans
+    cache: Path | None = None  # a folder for compiled rules
     dashboard: str = ""  # in a drill: where the provider's simulated dashboard is opened
 
     def __post_init__(self) -> None:

@@ -11,7 +11,6 @@ from runbook_tui.foundation.clock import Clock
 from runbook_tui.foundation.text import one_line
 from runbook_tui.incident.details import hit_line
 from runbook_tui.incident.findings import kept
-from runbook_tui.providers.catalogue import Catalogue
 from runbook_tui.secrets.secret import Secret
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def search(
     from runbook_tui.exposure.task import ByRules
 
     paths = [Path(one) for one in repositories]
-    rules = ByRules(known_rules(kit.catalogue, rule_paths(kit.rules)), kit.key) if by_rules else None
+    rules = ByRules(rules_of(kit), kit.key, kit.cache) if by_rules else None
     watch = ScanWatch(tell, kit.redactor.text, kit.clock, len(paths))
     try:
         return kept(run_child(values, paths, watch.hear, stopped, rules))
@@ -48,23 +47,16 @@ def search(
         return {"error": watch.stopped()}
 
 
-def rule_paths(folders: Iterable[Path]) -> list[Path]:
-    """The rule files of a workspace's `rules/` folders."""
-    from runbook_tui.exposure.rulefile import rule_files
+def rules_of(kit: Kit) -> list[Rule]:
+    """The most specific first: the workspace's own, the providers' formats, the shipped ones.
 
-    return [path for folder in folders for path in rule_files(folder)]
-
-
-def known_rules(catalogue: Catalogue, files: Sequence[Path]) -> list[Rule]:
-    """The most specific first: those of `files`, the providers' formats, the shipped ones.
-
-    InputProblems with every mistake in `files`.
+    InputProblems with every mistake in the workspace's files.
     """
-    from runbook_tui.exposure.rulefile import from_format, read_rules, shipped_rules
+    from runbook_tui.exposure.rulefile import known_rules, rule_files
     from runbook_tui.exposure.ruleset import finds
 
-    own = read_rules(files, catalogue.ids(), finds)
-    return [*own, *(from_format(*one) for one in catalogue.formats()), *shipped_rules()]
+    own = [path for folder in kit.rules for path in rule_files(folder)]
+    return known_rules(own, kit.catalogue.ids(), kit.catalogue.formats(), finds)
 
 
 class ScanWatch:

@@ -16,21 +16,26 @@ from runbook_tui.secrets.secret import Secret
 if TYPE_CHECKING:
     from runbook_tui.exposure.model import ScanResult
     from runbook_tui.exposure.rulefile import Rule
+    from runbook_tui.exposure.ruleset import RuleSet
 
 _OWN = ("examples", "counterexamples", "source", "checked_on")  # of the file, not of the search
 
 
 @dataclass(frozen=True)
 class ByRules:
-    """Rules to find credentials by, the most specific first, and the key that findings are fingerprinted under."""
+    """Rules to find credentials by, the most specific first, and the key that findings are fingerprinted under.
+
+    `cache` is a folder where compiled rules are kept under that key.
+    """
 
     rules: Sequence[Rule]
     key: bytes
+    cache: Path | None = None
 
     def data(self) -> dict[str, Any]:
         """As it travels to the child."""
         shown = [{name: part for name, part in asdict(rule).items() if name not in _OWN} for rule in self.rules]
-        return {"rules": shown, "key": self.key.hex()}
+        return {"rules": shown, "key": self.key.hex(), "cache": str(self.cache) if self.cache else ""}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> ByRules:
@@ -44,7 +49,14 @@ class ByRules:
                 name: tuple(part) if isinstance(part, list) else part for name, part in one.items() if name in known
             }
             rules.append(Rule(**given))
-        return cls(rules, bytes.fromhex(data["key"]))
+        return cls(rules, bytes.fromhex(data["key"]), Path(data["cache"]) if data.get("cache") else None)
+
+    def compiled(self) -> RuleSet:
+        """The rules, ready to search with."""
+        from runbook_tui.exposure.rulecache import RuleCache
+        from runbook_tui.exposure.ruleset import RuleSet
+
+        return RuleSet(self.rules, cache=RuleCache(self.cache, self.key) if self.cache else None)
 
 
 @dataclass(frozen=True)
@@ -96,10 +108,10 @@ class Task:
 
             return scan(self.values, repositories, progress, cancelled, own_group=False)
         from runbook_tui.exposure.discovery import scan_by_rules
-        from runbook_tui.exposure.ruleset import RuleSet
 
-        known = RuleSet(self.by_rules.rules)
-        return scan_by_rules(known, self.values, repositories, self.by_rules.key, progress, cancelled)
+        return scan_by_rules(
+            self.by_rules.compiled(), self.values, repositories, self.by_rules.key, progress, cancelled
+        )
 
     def value(self) -> dict[str, Any]:
         """`{"value": …}` in base64, or None, of the finding that is wanted."""

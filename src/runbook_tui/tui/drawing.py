@@ -159,6 +159,8 @@ def next_box(shown: Board, told: Sequence[str], keys: Content, width: int, *, ro
         for number, part in enumerate(wrap(rest, max(10, width - 12))[:limit]):
             body.append(row((label if not number else " " * 8, FAINT), part))
     label = "By hand " if shown.next_step else "Now     "
+    if not shown.next_step:  # how far a step is has counts, and a path behind them
+        told = [part for line in told for part in wrap(line, max(10, width - 12))[:2]]
     body += [row((" " * 8 if number else label, FAINT), line) for number, line in enumerate(told)]
     if shown.waiting:
         body.append(row(("Waits   ", FAINT), ", ".join(shown.waiting)))

@@ -196,9 +196,69 @@ def test_the_secret_is_asked_for_without_echo() -> None:
     assert found["headers"]["X-Hub-Signature-256"] == f"sha256={MAC}"
 
 
+def test_two_secrets_sign_as_in_a_roll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--secret` twice gives both signatures in one header, in this order; where there is no room it says so."""
+    vault = SessionVault()
+    for name in ("old", "new"):
+        vault.put(Credential(name, Secret(f"whsec_fake_{name}"), Binding("", {})))
+    monkeypatch.setattr(wiring, "open_vault", lambda: vault)
+    arguments = ["--body", "body.json", "--secret", "old", "--secret", "new", "--at", "2026-11-21T22:04:00Z", "--json"]
+    done = CliRunner().invoke(runbook, ["webhook", "sign", "--scheme", "stripe", *arguments], standalone_mode=False)
+    parts = json.loads(done.stdout)["headers"]["Stripe-Signature"].split(",")
+    content = b"1795298640." + BODY
+    macs = [hmac.new(f"whsec_fake_{name}".encode(), content, hashlib.sha256).hexdigest() for name in ("old", "new")]
+    assert parts == ["t=1795298640", *(f"v1={mac}" for mac in macs)]
+    done = CliRunner().invoke(runbook, ["webhook", "sign", "--scheme", "github", *arguments], standalone_mode=False)
+    assert "one signature only" in str(done.exception)
+
+
+def test_a_proof_inside_the_body_needs_a_file_to_go_to(endpoint: Seen) -> None:
+    """Mailgun's signature is a part of the body: the curl line sends the file with it, never the one without."""
+    url = f"http://127.0.0.1:{endpoint.server_address[1]}/hooks"
+    arguments = ["sign", "--scheme", "mailgun", "--body", "body.json", "--url", url, "--secret-stdin"]
+    refused = run(*arguments, stdin=SECRET.encode())
+    assert refused.returncode == 2
+    assert b"--out FILE" in refused.stderr
+    done = run(*arguments, "--out", "signed.json", stdin=SECRET.encode())
+    assert done.returncode == 0, done.stderr
+    assert Path("signed.json").stat().st_mode & 0o777 == 0o600
+    signed = json.loads(Path("signed.json").read_bytes())["signature"]
+    mac = hmac.new(SECRET.encode(), (signed["timestamp"] + signed["token"]).encode(), hashlib.sha256)
+    assert signed["signature"] == mac.hexdigest()
+    assert "@signed.json" in done.stdout.decode().splitlines()[-1]
+    lost = run(*arguments, "--out", "missing/signed.json", stdin=SECRET.encode())
+    assert lost.returncode == 2
+    assert b"cannot write" in lost.stderr
+
+
+def test_a_test_key_pair_stands_in_for_the_vendors() -> None:
+    """A PEM on standard input signs Discord's way; a fact is given as NAME=VALUE."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    arguments = ["sign", "--scheme", "discord", "--body", "body.json", "--secret-stdin", "--json"]
+    headers = document(run(*arguments, stdin=pem))["headers"]
+    key.public_key().verify(
+        bytes.fromhex(headers["X-Signature-Ed25519"]), headers["X-Signature-Timestamp"].encode() + BODY
+    )
+    arguments = ["sign", "--scheme", "livekit", "--body", "body.json", "--secret-stdin", "--json"]
+    assert (
+        document(run(*arguments, "--fact", "api_key=fake-id", stdin=b"fake"))["headers"]["Authorization"].count(".")
+        == 2
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
+        (["--scheme", "livekit", "--body", "body.json", "--secret-stdin"], b"x", "also needs api_key"),
+        (["--scheme", "livekit", "--body", "body.json", "--fact", "api_key", "--secret-stdin"], b"x", "NAME=VALUE"),
+        (["--scheme", "github", "--body", "body.json", "--fact", "a=b", "--secret-stdin"], b"x", "knows: none"),
+        (["--scheme", "discord", "--body", "body.json", "--secret-stdin"], b"x", "only Discord interactions can sign"),
+        (["--scheme", "standard-webhooks", "--body", "body.json", "--secret-stdin"], b"plain text", "expected whsec"),
+        (["--scheme", "adyen-payments", "--body", "body.json", "--secret-stdin"], b"00ff", "the body has nothing at"),
         (["--scheme", "nosuch", "--body", "body.json", "--secret-stdin"], b"x", "unknown webhook scheme"),
         (["--scheme", "github", "--body", "missing.json", "--secret-stdin"], b"x", "cannot read the body"),
         (["--scheme", "github", "--body", ".", "--secret-stdin"], b"x", "cannot read the body"),

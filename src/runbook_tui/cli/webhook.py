@@ -49,7 +49,10 @@ def schemes(as_json: bool) -> int:
 @click.option("--scheme", "scheme_id", required=True, metavar="SCHEME", help="One of `runbook webhook schemes`.")
 @click.option("--body", "body_file", required=True, metavar="FILE", help="The exact bytes to sign; - reads them here.")
 @click.option("--url", default="", help="The endpoint, without a path token (or with {token} in its place).")
-@click.option("--secret", "secret_name", metavar="NAME", help="The secret's name in the vault.")
+@click.option(
+    "--secret", "names", multiple=True, metavar="NAME",
+    help="The secret's name in the vault; twice for both signatures of a roll, in this order.",
+)  # fmt: skip
 @click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input.")
 @click.option("--at", "at_text", metavar="TIME", help="Sign for this time instead of now (2026-11-21T22:04:00Z).")
 @click.option("--id", "delivery_id", metavar="ID", help="The delivery's id, where a header holds one.")
@@ -58,31 +61,34 @@ def schemes(as_json: bool) -> int:
     "--fact", "facts", multiple=True, metavar="NAME=VALUE", help="What else the scheme signs, like a key's id."
 )
 @click.option("--content-type", default="", help="Another content type than the scheme's.")
+@click.option("--out", metavar="FILE", help="Write the body that is to be sent here, where the proof stands inside it.")
 @json_option
 def sign(
     *,
     scheme_id: str,
     body_file: str,
     url: str,
-    secret_name: str | None,
+    names: tuple[str, ...],
     secret_stdin: bool,
     at_text: str | None,
     delivery_id: str | None,
     event: str,
     facts: tuple[str, ...],
     content_type: str,
+    out: str | None,
     as_json: bool,
 ) -> int:
     """Print the headers of a signed delivery, and a curl line that sends it.
 
-    Without --secret or --secret-stdin the secret is asked for, not shown. Nothing is sent.
+    Without --secret or --secret-stdin the secret is asked for, not shown. Where only the vendor holds the key, give the
+    PEM of a test key pair of your own. Nothing is sent.
     """
     from runbook_tui.foundation.clock import RealClock, parse_instant
     from runbook_tui.webhooks.scheme import Case
     from runbook_tui.webhooks.signer import build
     from runbook_tui.webhooks.urls import check_endpoint
 
-    if secret_stdin and (secret_name or body_file == "-"):
+    if secret_stdin and (names or body_file == "-"):
         raise click.UsageError("--secret-stdin cannot be combined with --secret or with --body -")
     scheme = _schemes().get(scheme_id)
     if not url and (scheme.kind == "url-token" or "url" in scheme.covers):
@@ -99,13 +105,13 @@ def sign(
         content_type=content_type,
         facts=_facts(scheme, facts),
     )
-    delivery = build(scheme, case, _secret(secret_name, secret_stdin), body, at, url)
+    delivery = build(scheme, case, _secrets(names, secret_stdin), body, at, url)
     if as_json:
         emit(_document(delivery))
         if scheme.carries_secret:
             click.echo("warning: this document holds the secret itself", err=True)
     else:
-        click.echo(_text(scheme, delivery, url, body_file))
+        click.echo(_text(scheme, delivery, url, _body_to_send(scheme, delivery, body, body_file, out)))
     return 0
 
 
@@ -138,6 +144,28 @@ def _body(name: str) -> bytes:
     if len(body) > _MAX_BODY:
         raise RunbookError("the body is larger than 25 MiB", "no vendor sends such deliveries")
     return body
+
+
+def _body_to_send(scheme: Scheme, delivery: Delivery, given: bytes, body_file: str, out: str | None) -> str:
+    """The file whose bytes curl has to send: the given one, or --out when the proof was put into the body."""
+    if delivery.body == given and out is None:
+        return body_file
+    if out is None:
+        raise RunbookError(
+            f"the proof of {scheme.name} stands inside the body, so another body is to be sent",
+            "give --out FILE for it, or use --json",
+        )
+    from runbook_tui.foundation.files import write_atomic
+
+    try:
+        write_atomic(Path(out), delivery.body)
+    except OSError as error:
+        raise RunbookError(f"cannot write {out}: {error.strerror}", "give another file") from None
+    return out
+
+
+def _secrets(names: tuple[str, ...], from_stdin: bool) -> list[Secret]:
+    return [_secret(name, from_stdin) for name in names or (None,)]
 
 
 def _secret(name: str | None, from_stdin: bool) -> Secret:
@@ -177,7 +205,7 @@ def _text(scheme: Scheme, delivery: Delivery, url: str, body_file: str) -> str:
         if name not in hidden:
             curl += ["--header", f"{name}: {value}"]
     target = delivery.url or "https://ENDPOINT"
-    if not scheme.carries_secret:
+    if not hidden and scheme.kind != "url-token":
         return "\n".join([*lines, "", shlex.join([*curl, target])])
     if body_file == "-":
         curl[curl.index("@-")] = "@BODY_FILE"  # standard input is where curl reads the secret from

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,42 +15,58 @@ Keys = NDArray[np.uint64]  # the first eight bytes of names
 class Names:
     """Names of equal length. A name's *place* is its number in their order."""
 
-    def __init__(self, rows: Rows) -> None:
-        """`rows` in any order; of a name that stands twice one is kept."""
-        keys = keys_of(rows)
+    def __init__(self, *sources: Rows) -> None:
+        """Rows in any order, which are read where they are; of a name that stands twice one is kept."""
+        self._sources = sources
+        self._bounds = np.cumsum([0, *(len(rows) for rows in sources)])
+        keys = np.concatenate([keys_of(rows) for rows in sources])
         order = np.argsort(keys, kind="stable")  # quick where the names are sorted already, as those of an index are
         keys = keys[order]
         #: Two names begin with the same eight bytes (never by chance): only whole names tell them apart.
         self.ambiguous = False
-        again = np.zeros(len(rows), bool)
+        again = np.zeros(len(keys), bool)
         near = np.flatnonzero(keys[1:] == keys[:-1])
         if len(near):
             # Names with equal keys stand together; only among them the rest of the name decides.
             group = np.unique(np.concatenate([near, near + 1]))
             members = order[group]
-            order[group] = members[np.lexsort(rows[members].T[::-1])]
-            same = (rows[order[near]] == rows[order[near + 1]]).all(axis=1)
+            order[group] = members[np.lexsort(self._given(members).T[::-1])]
+            same = (self._given(order[near]) == self._given(order[near + 1])).all(axis=1)
             again[near[same] + 1] = True
             self.ambiguous = not bool(same.all())
-        kept = order[~again] if len(near) else order
-        self.rows: Rows = rows[kept]
+        self._rows = (order[~again] if len(near) else order).astype(np.int32)  # place -> row as it was given
         self._keys: Keys = keys[~again] if len(near) else keys
         #: Row as it was given -> its place.
-        self.places = np.empty(len(rows), np.int32)
+        self.places = np.empty(len(keys), np.int32)
         self.places[order] = np.cumsum(~again, dtype=np.int32) - 1
         #: The kind of each, by place; 0 where nobody said.
-        self.kinds = np.zeros(len(self.rows), np.int8)
-        bits = max(len(self.rows).bit_length(), 1)
+        self.kinds = np.zeros(len(self._keys), np.int8)
+        bits = max(len(self._keys).bit_length(), 1)
         self._shift = np.uint64(64 - bits)
         edges = np.arange((1 << bits) + 1, dtype=np.uint64)[:-1] << self._shift
         self._starts = np.append(np.searchsorted(self._keys, edges), len(self._keys)).astype(np.int32)
 
+    @property
+    def name_size(self) -> int:
+        return int(self._sources[0].shape[1])
+
+    def _given(self, numbers: NDArray[Any]) -> Rows:
+        """Copies of the rows with these numbers, all sources counted through."""
+        if len(self._sources) == 1:
+            rows: Rows = self._sources[0][numbers]
+            return rows
+        found = np.empty((len(numbers), self.name_size), np.uint8)
+        of = np.searchsorted(self._bounds, numbers, side="right") - 1
+        for source in np.unique(of).tolist():
+            here = of == source
+            found[here] = self._sources[source][numbers[here] - self._bounds[source]]
+        return found
+
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._keys)
 
     def name(self, place: int) -> bytes:
-        name: bytes = self.rows[place].tobytes()
-        return name
+        return self._given(self._rows[place : place + 1]).tobytes()
 
     def find_keys(self, keys: Keys) -> Longs:
         """The place of the first name that begins with each key, -1 where none does."""
@@ -69,15 +87,15 @@ class Names:
 
     def find(self, joined: bytes) -> Longs:
         """The place of each name in `joined` (names one after the other), -1 for those that are not there."""
-        asked = np.frombuffer(joined, np.uint8).reshape(-1, self.rows.shape[1])
+        asked = np.frombuffer(joined, np.uint8).reshape(-1, self.name_size)
         places = self.find_keys(keys_of(asked))
         found = np.full(len(asked), -1, np.int64)
         pending = np.flatnonzero(places >= 0)
         while len(pending):  # more than one round only where names share their first eight bytes
             here = places[pending]
-            same = (self.rows[here] == asked[pending]).all(axis=1)
+            same = (self._given(self._rows[here]) == asked[pending]).all(axis=1)
             found[pending[same]] = here[same]
-            pending = pending[~same & (here + 1 < len(self.rows))]
+            pending = pending[~same & (here + 1 < len(self))]
             places[pending] += 1
             pending = pending[self._keys[places[pending]] == self._keys[places[pending] - 1]]
         return found

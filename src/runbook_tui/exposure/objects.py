@@ -6,6 +6,7 @@ that several processes can share the work: whole objects, or the windows of one 
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -93,6 +94,8 @@ def open_objects(git: SafeGit, overlap: int, gaps: Gaps) -> Objects:
 
     `overlap` is how many bytes two windows of one blob share. What cannot be listed becomes a gap.
     """
+    # numpy starts a thread a core for linear algebra, which nobody does here: they cost more than its import.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from runbook_tui.exposure.packobjects import PackObjects
     except ImportError:

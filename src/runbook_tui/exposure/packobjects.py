@@ -50,14 +50,14 @@ class PackObjects:
         rows = [pack.names for pack in packs]
         rows.append(_rows([name for name, _ in loose], name_size))
         rows.append(_rows(other, name_size))
-        self.names = Names(np.concatenate(rows))
+        self.names = Names(*rows)
         given = self.names.places
         self.names.places = np.empty(0, np.int32)
         self.kinds = self.names.kinds
         self._sources = []
         start = 0
         for pack in packs:
-            places = given[start : start + len(pack.names)][pack.rows]
+            places = given[start : start + len(pack.names)][pack.take_rows()]
             own = self._claim(places, pack.kinds)
             self._sources.append(_Source(pack, places, own))
             start += len(pack.names)

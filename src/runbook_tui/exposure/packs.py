@@ -6,9 +6,11 @@ here is left to git, and what git cannot read either is named as a gap.
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from dulwich._pack import apply_delta
@@ -46,18 +48,25 @@ class Pack:
         fits = int.from_bytes(head[8:], "big") == len(index.offsets) and stored[end:].tobytes() == index.checksum
         if not fits and not damaged:
             raise PackDamaged("it was cut off, or its index belongs to another pack")
-        #: The names in the order of the index, and which of them each entry has.
+        #: The names in the order of the index.
         self.names: Rows = index.names
-        self.rows = np.argsort(index.offsets).astype(np.int32)
+        self._rows = np.argsort(index.offsets).astype(np.int32)
         if damaged:
-            self.rows = self.rows[: int((index.offsets < end).sum())]
-        self.count = len(self.rows)
+            self._rows = self._rows[: int((index.offsets < end).sum())]
+        self.count = len(self._rows)
         # Where each entry starts, and behind the last one where it ends.
-        self._starts: Longs = np.append(index.offsets[self.rows], end)
+        self._starts: NDArray[Any] = np.append(index.offsets[self._rows], end)
         if self._starts[0] != 12 or (np.diff(self._starts) <= 0).any():
             raise PackDamaged("its index names places that are none")
         types = self._headers(stored, name_size)
         self.roots, self.kinds = self._resolve(types)
+        if end < 1 << 32:
+            self._starts = self._starts.astype(np.uint32)
+
+    def take_rows(self) -> NDArray[np.int32]:
+        """Which of the `names` each entry has. Millions of numbers that are needed once: afterwards they are gone."""
+        rows, self._rows = self._rows, self._rows[:0]
+        return rows
 
     def _headers(self, stored: NDArray[np.uint8], name_size: int) -> NDArray[np.uint8]:
         """Size, start of the data and base of every entry, all at once; returns their types (0: unreadable)."""
@@ -112,7 +121,7 @@ class Pack:
         table = Names(self.names)
         places = table.find(stored[where].tobytes())
         entries = np.full(len(self.names), _NOWHERE, np.int32)
-        entries[self.rows] = np.arange(self.count, dtype=np.int32)
+        entries[self._rows] = np.arange(self.count, dtype=np.int32)
         by_place = np.full(len(table), _NOWHERE, np.int32)
         by_place[table.places] = entries
         return np.where(places < 0, _NOWHERE, by_place[places]).astype(np.int32)
@@ -131,7 +140,7 @@ class Pack:
         whole &= (types == _OFS_DELTA) | (types == _REF_DELTA) | (roots == np.arange(self.count))
         return roots, np.where(whole, types[roots], 0).astype(np.int8)
 
-    def stored(self) -> Longs:
+    def stored(self) -> NDArray[Any]:
         """Compressed bytes of every entry."""
         return np.diff(self._starts)
 
@@ -145,81 +154,103 @@ class Pack:
             entries = np.unique(below[~wanted[below]])
         return np.flatnonzero(wanted)
 
-    def _trees(self, entries: NDArray[np.int32]) -> tuple[list[int], list[int], list[int]]:
-        """Delta trees among `entries`, by position: the roots, all children, and where each one's children start."""
-        bases = self.bases[entries]
-        children = np.flatnonzero(bases >= 0)
-        parents = np.searchsorted(entries, bases[children])
-        below = children[np.argsort(parents, kind="stable")]
-        starts = np.append(0, np.cumsum(np.bincount(parents, minlength=len(entries))))
-        return np.flatnonzero(bases < 0).tolist(), below.tolist(), starts.tolist()
-
     def rebuild(self, entries: NDArray[np.int32], places: list[int], failed: array[int]) -> Iterator[Entry]:
         """The objects of `entries`, which ascend and hold every base of a delta among them.
 
         `places` are theirs; an object whose place is -1 is built and not given out. The places of what cannot be
         rebuilt, and of what depends on it, go to `failed`.
         """
-        roots, below, bounds = self._trees(entries)
-        at = (self._starts[entries] + self._heads[entries]).tolist()
-        ends = self._starts[entries + 1].tolist()
-        sizes = self.sizes[entries].tolist()
+        forest = _Forest(self, self._map, entries, places, failed)
         kinds = self.kinds[entries].tolist()
-        view = memoryview(self._map)
-        limit = objects.WINDOW
-        for root in roots:
-            try:
-                if sizes[root] > limit:
-                    raise Broken
-                data = inflate(view[at[root] : ends[root]], sizes[root])
-            except (Broken, MemoryError):
-                failed.extend(_places(root, bounds, below, places))
+        for root in forest.roots:
+            data = forest.read(root)
+            if data is None:
                 continue
-            kind = kinds[root]
             if places[root] >= 0:
-                yield places[root], kind, data, 0, None
-            now, end = bounds[root], bounds[root + 1]
-            stack: list[tuple[bytes, int, int]] = []  # bases above with the children that still wait
-            held = 0
-            base = data
-            while True:
-                if now == end:
-                    if not stack:
-                        break
-                    base, now, end = stack.pop()
-                    held -= len(base)
-                child = below[now]
-                now += 1
-                try:
-                    if sizes[child] > limit or held > _MAX_HELD:
-                        raise Broken
-                    delta = inflate(view[at[child] : ends[child]], sizes[child])
-                    # Behind the size of its base, which apply_delta checks, a delta states the size of its result. One
-                    # that is longer than three bytes is held against the limit before anything is built.
-                    stated = (len(base).bit_length() + 6) // 7 or 1
-                    if delta[stated] > 127 and delta[stated + 1] > 127 and delta[stated + 2] > 127:
-                        _refuse_over(limit, delta, stated)
-                    (data,) = apply_delta(base, delta)
-                except (Broken, ApplyDeltaError, IndexError, ValueError, MemoryError):
-                    failed.extend(_places(child, bounds, below, places))
-                    continue
-                if places[child] >= 0:
-                    yield places[child], kind, data, 0, None
-                if bounds[child] != bounds[child + 1]:
-                    if now != end:
-                        stack.append((base, now, end))
-                        held += len(base)
-                    base, now, end = data, bounds[child], bounds[child + 1]
+                yield places[root], kinds[root], data, 0, None
+            if forest.bounds[root] != forest.bounds[root + 1]:
+                yield from forest.grow(root, kinds[root], data)
+
+    def where(self, entries: NDArray[np.int32]) -> tuple[list[int], list[int]]:
+        """Where the data of each of these entries starts and where it ends."""
+        return (self._starts[entries] + self._heads[entries]).tolist(), self._starts[entries + 1].tolist()
 
 
-def _places(top: int, bounds: list[int], below: list[int], places: list[int]) -> Iterator[int]:
-    """The places of an entry and of all that are built from it."""
-    stack = [top]
-    while stack:
-        one = stack.pop()
-        if places[one] >= 0:
-            yield places[one]
-        stack += below[bounds[one] : bounds[one + 1]]
+class _Forest:
+    """The delta trees of some entries of a pack. Here an entry's number is its position among them."""
+
+    def __init__(
+        self, pack: Pack, stored: mmap.mmap, entries: NDArray[np.int32], places: list[int], failed: array[int]
+    ) -> None:
+        bases = pack.bases[entries]
+        children = np.flatnonzero(bases >= 0)
+        parents = np.searchsorted(entries, bases[children])
+        starts = np.append(0, np.cumsum(np.bincount(parents, minlength=len(entries))))
+        self.roots: list[int] = np.flatnonzero(bases < 0).tolist()
+        #: All children, and where each one's own start among them.
+        self.below: list[int] = children[np.argsort(parents, kind="stable")].tolist()
+        self.bounds: list[int] = starts.tolist()
+        self._view = memoryview(stored)
+        self._at, self._ends = pack.where(entries)
+        self._sizes: list[int] = pack.sizes[entries].tolist()
+        self._places = places
+        self._failed = failed
+
+    def read(self, root: int) -> bytes | None:
+        """An object that is stored whole; None when it cannot be read, which is noted."""
+        try:
+            if self._sizes[root] > objects.WINDOW:
+                raise Broken
+            return inflate(self._view[self._at[root] : self._ends[root]], self._sizes[root])
+        except (Broken, MemoryError):
+            self._lose(root)
+            return None
+
+    def grow(self, root: int, kind: int, base: bytes) -> Iterator[Entry]:
+        """All objects that are built from this one, depth first."""
+        below, bounds, places = self.below, self.bounds, self._places
+        view, at, ends, sizes = self._view, self._at, self._ends, self._sizes
+        limit = objects.WINDOW
+        now, end = bounds[root], bounds[root + 1]
+        stack: list[tuple[bytes, int, int]] = []  # bases further up whose next children wait
+        held = 0
+        while True:
+            if now == end:
+                if not stack:
+                    return
+                base, now, end = stack.pop()
+                held -= len(base)
+            child = below[now]
+            now += 1
+            try:
+                if sizes[child] > limit or held > _MAX_HELD:
+                    raise Broken
+                delta = inflate(view[at[child] : ends[child]], sizes[child])
+                # Behind the size of its base, which apply_delta checks, a delta states the size of its result. One that
+                # is longer than three bytes is held against the limit before anything is built.
+                stated = (len(base).bit_length() + 6) // 7 or 1
+                if delta[stated] > 127 and delta[stated + 1] > 127 and delta[stated + 2] > 127:
+                    _refuse_over(limit, delta, stated)
+                (data,) = apply_delta(base, delta)
+            except (Broken, ApplyDeltaError, IndexError, ValueError, MemoryError):
+                self._lose(child)
+                continue
+            if places[child] >= 0:
+                yield places[child], kind, data, 0, None
+            if bounds[child] != bounds[child + 1]:
+                if now != end:
+                    stack.append((base, now, end))
+                    held += len(base)
+                base, now, end = data, bounds[child], bounds[child + 1]
+
+    def _lose(self, top: int) -> None:
+        """Note an entry and all that are built from it as failed."""
+        stack = [top]
+        while stack:
+            one = stack.pop()
+            if self._places[one] >= 0:
+                self._failed.append(self._places[one])
+            stack += self.below[self.bounds[one] : self.bounds[one + 1]]
 
 
 def _refuse_over(limit: int, delta: bytes, at: int) -> None:

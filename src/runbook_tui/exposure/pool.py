@@ -40,6 +40,7 @@ def each(
     """
     if not jobs:
         return
+    _give_back()
     gc.freeze()  # the collector would write to every shared page
     team: list[_Worker] = []
     try:
@@ -50,6 +51,14 @@ def each(
         gc.unfreeze()
         for worker in team:
             worker.end()
+
+
+def _give_back() -> None:
+    """Return what was freed to the system: glibc keeps it, and as much again as a large store's tables need."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Worker:

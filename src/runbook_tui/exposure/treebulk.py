@@ -36,7 +36,7 @@ class BulkTrees:
         if hits is not None:
             self._wanted = names.kinds == TREE
             self._wanted[list(hits)] = True
-        self._size = names.rows.shape[1]
+        self._size = names.name_size
         self._slots = np.empty(1 << 16, np.int64)
         self._places: list[int] = []
         self._trees: list[bytes] = []

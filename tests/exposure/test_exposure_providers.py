@@ -109,7 +109,7 @@ def test_a_rule_tells_where_its_form_comes_from() -> None:
         *("?AWSAccessKeyId=<upper:20>&Expires=1", '"ClientRequestToken": "<hex:8>-<hex:4>-4<hex:3>-a<hex:3>-<hex:12>"'),
         *("access_token=2YotnFZF<>Ejr1zCsicMWpAA", f"password: '{base64.b64encode(b'not my real password').decode()}'"),
         *("authenticity_token: <b64:86>==", "secret_key_len = crypto_sign_curve25519_BYTES"),
-        *("sq0idp-<mix:22>", 'key_token = "00112233445566778899aabbccddeeff"'),
+        *("sq0idp-<mix:22>", 'key_token = "0011<>2233445566<>778899aabbccddeeff"'),
         "const testPubAccessKey1 = `mQENBFXb<mix:56>`",
         f'disk_encryption_key = "{base64.b64encode(b"Hello from the documentation 1").decode()}"',
         *(
@@ -121,7 +121,7 @@ def test_a_rule_tells_where_its_form_comes_from() -> None:
             "sntrys_organization_token_that_has_no_payload_at_all_and_is_only_a_name",
             "bedrock-api-key-from-the-console",
         ),
-        *("https://0<hex:31>@o1.ingest.sentry.io/1", "sha256:<hex:64>", "md5 <hex:32>", "commit <hex:40>"),
+        *("https:<>//0<hex:31>@o1.ingest.sentry.io/1", "sha256:<hex:64>", "md5 <hex:32>", "commit <hex:40>"),
     ],
 )
 def test_what_is_no_credential(text: str) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import re
 import secrets
 import stat
+import string
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ from runbook_tui.webhooks.findings import Finding
 
 _CHUNK = 1 << 20
 _BYTES = 256 << 20  # of one file, decompressed
-_LONGEST = 512  # a longer run of token characters is looked at at both ends only
-_ALPHABET = rb"A-Za-z0-9._~-"  # of a path token: RFC 3986, unreserved
+_LONGEST = 128  # a longer run of token characters is looked at at both ends only
+_CHARACTERS = string.ascii_letters.encode() + b"0123456789._~-"  # of a path token: RFC 3986, unreserved
 _TITLE = "No local log holds the URL token"
 
 
@@ -43,9 +44,10 @@ class Needle:
 
     def count(self, text: bytes) -> int:
         """How often the token stands in `text` as a path segment, or as a part of a run of a segment's characters."""
+        letters = re.escape(_CHARACTERS)
         return sum(
             1
-            for run in re.finditer(rb"[%s]{%d,}" % (_ALPHABET, self.length), text)
+            for run in re.finditer(rb"(?<![%s])[%s]{%d,}" % (letters, letters, self.length), text)
             for piece in self._pieces(run.group())
             if _hash(piece, self.key) == self.digest
         )
@@ -104,15 +106,13 @@ def _in_file(path: Path, needle: Needle) -> tuple[int, bool]:
 
 def _in_stream(file: BufferedIOBase, needle: Needle) -> tuple[int, bool]:
     times, left, rest = 0, _BYTES, b""
-    cut = re.compile(rb"[%s]*\Z" % _ALPHABET)
     while left > 0:
         data = file.read(min(_CHUNK, left))
         if not data:
             return times + needle.count(rest), True
         left -= len(data)
         text = rest + data
-        tail = cut.search(text)
-        end = tail.start() if tail else len(text)
+        end = len(text.rstrip(_CHARACTERS))
         if len(text) - end > _LONGEST:  # of a long run the ends count, and this may be the last but one piece of it
             times += needle.count(text)
             rest = text[1 - needle.length :] if needle.length > 1 else b""

@@ -14,6 +14,7 @@ from runbook_tui.exposure.gathering import Gatherer, Values
 from runbook_tui.exposure.gitcall import SafeGit
 from runbook_tui.exposure.model import Finding, Gap, Gaps, RepositoryScan, ScanResult
 from runbook_tui.exposure.objects import BLOB, COMMIT, TAG, TREE, Part, open_objects
+from runbook_tui.exposure.pace import Pace
 from runbook_tui.exposure.pool import each
 from runbook_tui.exposure.repository import Repository, modules, open_repository, stores
 from runbook_tui.exposure.rulefile import Rule
@@ -28,6 +29,8 @@ _ENOUGH = 64
 _RUN = re.compile(rb"[A-Za-z0-9+/_=.-]+")
 
 Progress = Callable[[dict[str, Any]], None]
+Gathered = tuple[Values, int, int]  # values, objects, bytes
+_PHASE = "looking for credentials"
 
 
 def scan_by_rules(
@@ -37,12 +40,15 @@ def scan_by_rules(
     key: bytes,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    *,
+    own_group: bool = True,
 ) -> ScanResult:
     """Find credentials by rule and say of each what `scan` says of a known value.
 
     A finding is a value, however often it stands somewhere; its name is its fingerprint under `key`. `values` (name,
     secret) are searched for too, under their own names. At most `TRACED` found values are traced, those of the most
-    specific rules first; the others are findings that are not traced, and a gap says how many. Errors as `scan`.
+    specific rules first; the others are findings that are not traced, and a gap says how many.
+    Progress, errors and `own_group` as of `scan`; the first pass calls itself "looking for credentials".
     """
     stop = cancelled or (lambda: False)
     tell = progress or (lambda facts: None)
@@ -50,8 +56,9 @@ def scan_by_rules(
     gaps: dict[str, Gaps] = {}
     for repository in _opened(repositories):
         noted = gaps[str(repository.path)] = Gaps()
-        tell({"phase": "looking for credentials", "repository": str(repository.path), "objects": 0, "total": 0})
-        more = _gather(repository, rules, noted, stop)
+        tell({"phase": _PHASE, "repository": str(repository.path), "objects": 0, "total": 0})
+        git = SafeGit(stores(repository, noted), repository.object_format, stop, own_group=own_group)
+        more = _gather(repository, git, rules, noted, tell, stop)
         found |= {value: min(index, found.get(value, index)) for value, index in more.items()}
     known = {secret.expose_bytes() for _, secret in values}
     ordered = sorted((index, value) for value, index in found.items() if value not in known)
@@ -62,7 +69,7 @@ def scan_by_rules(
     traced = [
         (one.credential, Secret(_core(value))) for one, (_, value) in zip(findings, ordered, strict=True) if one.traced
     ]
-    result = scan([*values, *traced], repositories, progress, cancelled)
+    result = scan([*values, *traced], repositories, progress, cancelled, own_group=own_group)
     return _told(result, findings, gaps)
 
 
@@ -123,25 +130,32 @@ def _opened(paths: Sequence[Path]) -> Iterator[Repository]:
             yield repository
 
 
-def _gather(repository: Repository, rules: RuleSet, gaps: Gaps, cancelled: Callable[[], bool]) -> Values:
+def _gather(
+    repository: Repository, git: SafeGit, rules: RuleSet, gaps: Gaps, tell: Progress, cancelled: Callable[[], bool]
+) -> Values:
     """The values in all objects of one store (contents, messages, file names) and in the files beside it."""
-    git = SafeGit(stores(repository, gaps), repository.object_format, cancelled)
     decoder = Decoder()  # each process goes on with its own
     here = Gatherer(rules, decoder)
     failed = array("q")
     with git:
         objects = open_objects(git, rules.overlap, gaps)
 
-        def work(part: Part) -> tuple[Values, array[int]]:
+        def work(part: Part) -> tuple[Gathered, array[int]]:
             one = Gatherer(rules, decoder)
             failed = one.part(objects, part)
-            return one.found, failed
+            return (one.found, one.objects, one.size), failed
 
         parts = objects.parts((BLOB, COMMIT, TAG, TREE))
-        for _, (values, again) in each(work, [part for part in parts if part.forks], cancelled):
+        place = str(repository.path)
+        pace = Pace(_PHASE, parts, len(objects), lambda facts: tell({"repository": place, **facts}))
+        shared = [part for part in parts if part.forks]
+        for number, ((values, count, size), again) in each(work, shared, cancelled):
             here.merge(values)
             failed.extend(again)
+            pace.took(shared[number], count, size)
         for part in (*(part for part in parts if not part.forks), *objects.again(failed)):
+            count, size = here.objects, here.size
             here.part(objects, part)  # what even this way cannot be read is named by the second pass
+            pace.took(part, here.objects - count, here.size - size)
     here.files(repository, cancelled)
     return here.found

@@ -27,6 +27,7 @@ class Gatherer:
     def __init__(self, rules: RuleSet, decoder: Decoder) -> None:
         self.found: Values = {}
         self.overlap = rules.overlap
+        self.objects = self.size = 0  # what `part` has read, and its bytes
         self._rules = rules
         self._decoder = decoder
 
@@ -57,6 +58,8 @@ class Gatherer:
         """Take in the values of a part of the objects; returns those that this way cannot read."""
         failed = array("q")
         for _, kind, data, offset, following in objects.pieces(part, failed):
+            self.objects += not offset
+            self.size += len(data)
             if kind == BLOB:
                 self.blob(data, whole=not offset and following is None)
             elif kind != TREE:

@@ -109,9 +109,8 @@ class Task:
             return scan(self.values, repositories, progress, cancelled, own_group=False)
         from runbook_tui.exposure.discovery import scan_by_rules
 
-        return scan_by_rules(
-            self.by_rules.compiled(), self.values, repositories, self.by_rules.key, progress, cancelled
-        )
+        known, key = self.by_rules.compiled(), self.by_rules.key
+        return scan_by_rules(known, self.values, repositories, key, progress, cancelled, own_group=False)
 
     def value(self) -> dict[str, Any]:
         """`{"value": …}` in base64, or None, of the finding that is wanted."""

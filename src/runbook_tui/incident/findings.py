@@ -119,4 +119,4 @@ def owner(state: IncidentState, finding: Finding) -> str:
 def label(finding: Finding) -> str:
     """A finding in a list to choose from."""
     where = f"{finding.places} place{'' if finding.places == 1 else 's'}" if finding.traced else "not traced"
-    return f"{finding.fingerprint} {finding.title} {finding.mask}: {where}"
+    return f"{finding.fingerprint} {finding.mask}, {where}: {finding.title}"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runbook_tui.foundation.errors import InputProblems, RunbookError
+from runbook_tui.foundation.strict_yaml import load
 from runbook_tui.secrets.secret import Secret
+from runbook_tui.webhooks.draft import HOOKS
+from runbook_tui.webhooks.listing import as_data, in_words
+from runbook_tui.webhooks.reader import read_scheme
 from runbook_tui.webhooks.registry import Schemes, read
 from runbook_tui.webhooks.scheme import Case
 from runbook_tui.webhooks.signer import build
@@ -96,9 +104,11 @@ def test_a_shipped_scheme_cannot_be_replaced_silently(tmp_path: Path) -> None:
         Schemes.load([tmp_path])
 
 
-def test_an_unknown_scheme_names_the_known_ones() -> None:
-    with pytest.raises(RunbookError, match="fastpix, github"):
+def test_an_unknown_scheme_names_those_that_are_spelt_alike() -> None:
+    with pytest.raises(RunbookError, match=r"did you mean stripe.*`runbook webhook schemes` lists all"):
         Schemes.load().get("strype")
+    with pytest.raises(RunbookError, match=r"hint: `runbook webhook schemes` lists all"):
+        Schemes.load().get("?")
 
 
 def test_a_vendor_held_key_can_only_be_tested_unsigned(tmp_path: Path) -> None:
@@ -112,8 +122,159 @@ def test_a_vendor_held_key_can_only_be_tested_unsigned(tmp_path: Path) -> None:
 
 
 def test_every_shipped_scheme_says_where_it_comes_from() -> None:
+    """At least 45 schemes, those of the seed documents among them, each with a source and the day it was checked."""
     known = Schemes.load()
+    assert len(known.ids()) >= 45
+    assert {"fastpix", "streampixel", "stripe", "paypal", "nowpayments", "discord"} <= set(known.ids())
     for name in known.ids():
         scheme = known.get(name)
         assert scheme.source
         assert scheme.checked_on
+        assert scheme.safe_event.body
+        for handshake in scheme.abuse:
+            assert handshake.why
+
+
+def test_what_was_not_read_anywhere_is_marked() -> None:
+    """A limit that stands in a file without a source that was read is named as not confirmed."""
+    known = Schemes.load()
+    from_memory = {
+        "hubspot-v3", "linear", "zendesk", "sentry", "intercom", "dropbox", "docusign", "twilio", "twilio-json",
+        "vercel", "square", "shopify",
+    }  # fmt: skip
+    for name in from_memory:
+        scheme = known.get(name)
+        assert scheme.answer_within
+        assert any(f"{scheme.answer_within:g} s" in said for said in scheme.unconfirmed), name
+    assert known.get("gitlab-signed").unconfirmed
+    assert any("HMAC-SHA1" in said for said in known.get("vercel").unconfirmed)
+
+
+def test_every_code_hook_is_used_and_found_by_its_name() -> None:
+    """Code is for nine constructions that a template cannot say; a file names one of them."""
+    known = Schemes.load()
+    used = {known.get(name).code for name in known.ids()} - {""}
+    assert used == set(HOOKS)
+    assert used == {
+        "adyen", "graph", "jwt_bodyhash", "mailgun", "nowpayments", "paypal", "rfc9421", "sns", "twilio",
+    }  # fmt: skip
+
+
+FULL = """\
+webhook: 1
+scheme: acme
+name: Acme
+kind: shared
+key: raw
+alg: hmac-sha256
+signed: "{ts}.{body}"
+enc: hex
+headers: {X-Acme: "t={ts},{sigs}", X-Key: "{key_id}"}
+sigs: {each: "v1={sig}", join: ","}
+covers: [ts, body]
+id: body:/id
+event: header:X-Acme
+scope: body:/account
+answers: {ok: [2xx], duplicate: [200, 409], bad: [4xx]}
+roll_window: 3600
+facts: {key_id: the id of the key}
+forms: [b64]
+safe_event: {event: ping, body: {id: "{id}"}}
+variants: {other: {event: ping, scope: body:/a/b, body: {id: "{id}"}}}
+probes:
+  - {name: probe, title: a probe, signed: true, query: {c: "{challenge}"}, body: {}, expect: {status: [200], json: {}}}
+abuse:
+  - {name: abuse, title: an abuse, signed: false, headers: {X-C: "{id}"}, fails_on: {holds: "{challenge}"}, why: w}
+unconfirmed: ["this"]
+vectors: [one]
+source: us
+checked_on: 2026-11-22
+"""
+
+
+def test_a_scheme_with_every_field_is_read(tmp_path: Path) -> None:
+    scheme = read(write(tmp_path, FULL))
+    assert scheme.rolls
+    assert 409 in scheme.answers.duplicate
+    assert 404 in scheme.answers.bad
+    assert scheme.probes[0].answer.json == {}
+    assert scheme.abuse[0].answer.holds == "{challenge}"
+    assert scheme.variants["other"].scope == "body:/a/b"
+    data = as_data(scheme)
+    assert json.loads(json.dumps(data)) == data
+    assert "t={ts}" in data["headers"]["X-Acme"]
+    assert "at most" not in in_words(scheme)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('"v1={sig}"', '"v1="', 10, "must hold {sig}"),
+        ('join: ","', 'join: ""', 10, "between two signatures"),
+        ('sigs: {each: "v1={sig}", join: ","}\n', "", 1, "belong together"),
+        ("{sigs}", "{sig}", 10, "belong together"),
+        ("[2xx]", "[2yy]", 15, "list of statuses"),
+        ("[2xx]", "200", 15, "list of statuses"),
+        ("duplicate", "again", 15, "unknown field 'again'"),
+        ("roll_window: 3600", "roll_window: -1", 16, "seconds"),
+        ("key_id: the", "sig: the", 17, "a fact is a name"),
+        ("{key_id}", "{key_od}", 9, "unknown token {key_od}"),
+        ("forms: [b64]", "forms: [rot13]", 18, "unknown entry 'rot13'"),
+        ("scope: body:/account", "scope: somewhere", 14, "project, account or app"),
+        ("event: header:X-Acme", "event: X-Acme", 13, "event's name"),
+        ("{challenge}", "{chalenge}", 22, "unknown token {chalenge}"),
+        ("expect:", "expected:", 22, "unknown field 'expected'"),
+        ("status: [200]", "status: []", 22, "list of statuses"),
+        ("signed: true", "signed: yes", 22, "true or false"),
+        ("fails_on:", "expect:", 24, "'fails_on' is missing"),
+        ("key: raw", "key: pem", 5, "needs another form of key"),
+        ("alg: hmac-sha256", "alg: sha256", 7, "{secret} is part of"),
+        ("alg: hmac-sha256", "alg: ed25519", 5, "needs another form of key"),
+        ("enc: hex", "enc: hex\ncode: twilio", 9, "already says what is signed"),
+        ("enc: hex", "enc: hex\ncode: ../x", 9, "unknown code"),
+        ('["this"]', "this", 25, "list of texts"),
+    ],
+)
+def test_each_mistake_in_a_newer_field_has_its_place(tmp_path: Path, old: str, new: str, line: int, said: str) -> None:
+    assert old in FULL
+    with pytest.raises(InputProblems) as caught:
+        read(write(tmp_path, FULL.replace(old, new, 1)))
+    found = [(problem.line, str(problem)) for problem in caught.value.problems if said in str(problem)]
+    assert found, [str(problem) for problem in caught.value.problems]
+    assert found[0][0] == line, found
+
+
+def test_a_teams_own_scheme_may_name_a_code_hook(tmp_path: Path) -> None:
+    """A vendor that signs as Twilio does needs a file, no code."""
+    text = OWN.replace('signed: "{ts}|{body}"', "code: twilio").replace("[ts, body]", "[url, body]")
+    scheme = read(write(tmp_path, text.replace('"{ts}:{sig}"', '"{sig}"')))
+    found = build(scheme, Case("c", "case", delivery_id="x"), Secret("00ff"), b"{}", AT, "https://h/x")
+    assert "bodySHA256=" in found.url
+
+
+JUNK = st.sampled_from([None, True, 0, -1, 1.5, "", "x", "{", "{sig}", "{body}", [], [1], [[]], {}, {"a": 1}, {"": []}])
+
+
+@given(data=st.data(), junk=JUNK)
+@settings(max_examples=150, deadline=None)
+def test_any_value_in_any_place_is_read_or_refused(data: st.DataObject, junk: object) -> None:
+    """Whatever stands in a scheme's file, reading it ends in a scheme or in problems with their places."""
+    document = load(FULL, "acme.yaml")
+    where: Any = document.data
+    for _ in range(data.draw(st.integers(0, 3))):
+        inner = where.values() if isinstance(where, dict) else where
+        nested = [one for one in inner if isinstance(one, dict | list) and one]
+        if not nested:
+            break
+        where = data.draw(st.sampled_from(nested))
+    key = data.draw(st.sampled_from(list(where) if isinstance(where, dict) else list(range(len(where)))))
+    where[key] = junk
+    try:
+        scheme = read_scheme(document, "acme")
+    except InputProblems as caught:
+        problems = caught.problems
+    else:
+        problems = []
+        assert as_data(scheme)
+        assert in_words(scheme)
+    assert all(problem.line >= 1 and problem.message for problem in problems)

@@ -43,6 +43,7 @@ checked_on: 2026-11-22
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from runbook_tui.foundation.errors import InputProblems, Problem, RunbookError
@@ -81,7 +82,12 @@ class Schemes:
         """RunbookError for an unknown name, InputProblems for a file that is not a scheme."""
         path = self._files.get(scheme)
         if path is None:
-            raise RunbookError(f"unknown webhook scheme {one_line(scheme, 80)!r}", f"known: {', '.join(self.ids())}")
+            alike = get_close_matches(scheme, self.ids())
+            hint = f"did you mean {' or '.join(alike)}? " if alike else ""
+            raise RunbookError(
+                f"unknown webhook scheme {one_line(scheme, 80)!r}",
+                f"{hint}`runbook webhook schemes` lists all {len(self.ids())}",
+            )
         return read(path)
 
 

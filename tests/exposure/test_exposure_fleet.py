@@ -351,7 +351,7 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:
         (["--plain-tcp", "repo"], "--plain-tcp: it goes with --fleet"),
         (["--fleet", "list", "--scheduler", "tcp://build.example:8786"], "proves nobody's identity"),
         (["--fleet", "list", "repo"], "not both"),
-        (["--fleet", "list", "--rules"], "--fleet searches for known values"),
+        (["--fleet", "list", "--rules-file", "x"], "--rules-file goes with --rules"),
         (["--fleet", "list", "--scheduler", "nowhere"], "--scheduler is no address"),
     ],
 )

@@ -154,7 +154,7 @@ def test_values_are_sealed_for_one_worker() -> None:
     sealed = sender.sealed()
     assert VALUE not in str(sealed)
     assert VALUE.encode().hex() not in str(sealed)
-    assert one.open(sealed) == VALUES
+    assert one.open(sealed) == (VALUES, None)
     assert other.open(sealed) is None
     stolen = {**sealed, "keys": {other.public.hex(): sealed["keys"][one.public.hex()]}}
     changed = {**sealed, "box": sealed["box"][:-2] + ("00" if sealed["box"][-2:] != "00" else "01")}

@@ -65,7 +65,8 @@ def command(
     find = by_rules.wanted(chosen)
     values = [] if find and not names and not value_stdin else _values(names, value_stdin, vault, wait)
     if cluster is not None:
-        document = fleet.fleet_scan(values, chosen, cluster)
+        search = by_rules.search_of(chosen["rules_files"], elsewhere=bool(cluster.scheduler)) if find else None
+        document = fleet.fleet_scan(values, chosen, cluster, search)
     else:
         document = _scan(values, repositories, chosen["rules_files"] if find else None)
     output.write(document, form, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from runbook_tui.foundation.files import make_private_dir
 
 if TYPE_CHECKING:
     from runbook_tui.exposure.fleet import Cluster
+    from runbook_tui.exposure.task import ByRules
     from runbook_tui.secrets.secret import Secret
 
 _WITH = "it goes with --fleet LIST"
@@ -44,8 +46,6 @@ def check(repositories: Sequence[Path], chosen: dict[str, Any]) -> None:
     """click.UsageError when the options of a fleet and the arguments do not go together."""
     if chosen["listed"] is not None and repositories:
         raise click.UsageError("name repositories or --fleet LIST, not both")
-    if chosen["listed"] is not None and (chosen.get("rules") or chosen.get("rules_files")):
-        raise click.UsageError("--fleet searches for known values; --rules works on repositories that are named")
     if chosen["listed"] is None:
         for name in ("scheduler", "workers", "tls", "plain_tcp", "cache", "state"):
             if chosen[name]:
@@ -63,8 +63,13 @@ def cluster_of(chosen: dict[str, Any]) -> Cluster:
     return cluster
 
 
-def fleet_scan(values: Sequence[tuple[str, Secret]], chosen: dict[str, Any], cluster: Cluster) -> dict[str, Any]:
-    """Search what the list names, and return the document of `scan --json`."""
+def fleet_scan(
+    values: Sequence[tuple[str, Secret]],
+    chosen: dict[str, Any],
+    cluster: Cluster,
+    by_rules: ByRules | None = None,
+) -> dict[str, Any]:
+    """Search what the list names, by rules too when there are some; return the document of `scan --json`."""
     from runbook_tui.cli.wiring import places
     from runbook_tui.exposure.fleet import sweep
     from runbook_tui.exposure.fleet_list import read_list
@@ -74,10 +79,11 @@ def fleet_scan(values: Sequence[tuple[str, Secret]], chosen: dict[str, Any], clu
     sources = read_list(chosen["listed"])
     here = places()
     key = state_key(here)
-    values_id = identity(values, key)
+    shown = json.dumps(by_rules.data()["rules"]) if by_rules is not None else ""
+    values_id = identity(values, key, shown)
     path = chosen["state"]
     if path is None:
-        which = identity(values, key, str(chosen["listed"].absolute()))
+        which = identity(values, key, f"{chosen['listed'].absolute()}\0{shown}")
         path = make_private_dir(here.state / "fleet") / f"{which}.jsonl"
     cache = chosen["cache"]
     # On a scheduler's workers the default is their own machine's.
@@ -87,7 +93,7 @@ def fleet_scan(values: Sequence[tuple[str, Secret]], chosen: dict[str, Any], clu
         if done:
             click.echo(f"{done} of {len(sources)} repositories were searched since {state.begun}: {path}", err=True)
         try:
-            document = sweep(values, sources, state, cluster, folder, meter.show)
+            document = sweep(values, sources, state, cluster, folder, meter.show, by_rules=by_rules)
         except (KeyboardInterrupt, RunbookError):
             meter.end()
             if state.done:

@@ -12,6 +12,7 @@ from runbook_tui.cli import wiring
 
 if TYPE_CHECKING:
     from runbook_tui.exposure.rulefile import Rule
+    from runbook_tui.exposure.task import ByRules
     from runbook_tui.secrets.secret import Secret
 
 
@@ -37,8 +38,6 @@ def wanted(chosen: dict[str, Any]) -> bool:
     """Whether rules are to be looked for."""
     if chosen["rules_files"] and not chosen["rules"]:
         raise click.UsageError("--rules-file goes with --rules")
-    if chosen["rules"] and chosen.get("listed") is not None:
-        raise click.UsageError("--rules searches the repositories that are named, not a --fleet")
     return bool(chosen["rules"])
 
 
@@ -55,6 +54,15 @@ def rules(files: Sequence[Path] = ()) -> list[Rule]:
     return known_rules(own, known.ids(), known.formats(), finds)
 
 
+def search_of(files: Sequence[Path], *, elsewhere: bool = False) -> ByRules:
+    """The rules and the key of this user's fingerprints. `elsewhere`: for other machines, which keep nothing."""
+    from runbook_tui.exposure.task import ByRules
+    from runbook_tui.secrets.fingerprint import state_key
+
+    here = wiring.places()
+    return ByRules(rules(files), state_key(here), None if elsewhere else here.state / "cache")
+
+
 def rule_scan(
     values: list[tuple[str, Secret]],
     repositories: Sequence[Path],
@@ -63,14 +71,9 @@ def rule_scan(
 ) -> dict[str, Any]:
     """The document of `scan --json` with `findings`: what the rules found, by fingerprint."""
     from runbook_tui.exposure.discovery import scan_by_rules
-    from runbook_tui.exposure.rulecache import RuleCache
-    from runbook_tui.exposure.ruleset import RuleSet
-    from runbook_tui.secrets.fingerprint import state_key
 
-    here = wiring.places()
-    key = state_key(here)
-    known = RuleSet(rules(files), cache=RuleCache(here.state / "cache", key))
-    return scan_by_rules(known, values, repositories, key, progress).document()
+    search = search_of(files)
+    return scan_by_rules(search.compiled(), values, repositories, search.key, progress).document()
 
 
 def rest(document: dict[str, Any]) -> list[str]:

@@ -90,13 +90,14 @@ def run_child_apart(
     repositories: Sequence[Path],
     progress: Callable[[int, dict[str, Any]], None],
     cancelled: Callable[[], bool],
+    by_rules: ByRules | None = None,
 ) -> list[dict[str, Any] | RunbookError]:
     """Scan repositories one after another in one child; each has a document or an error of its own, in their order.
 
     `progress` hears which of them a report is about. Errors as in `run_child` where they are of the whole.
     """
     found: list[dict[str, Any] | RunbookError] = []
-    task = Task(values, repositories, apart=True)
+    task = Task(values, repositories, apart=True, by_rules=by_rules)
     with contextlib.closing(_exchange(task, lambda facts: progress(len(found), facts), cancelled)) as answers:
         for message in answers:
             if "one" in message:

@@ -27,11 +27,13 @@ from typing import TYPE_CHECKING, Any
 from runbook_tui.exposure.child import messages
 from runbook_tui.exposure.fleet_list import Source
 from runbook_tui.exposure.fleet_merge import failed, merge
+from runbook_tui.exposure.fleet_seal import Sought
 from runbook_tui.exposure.fleet_state import FleetState
 from runbook_tui.exposure.model import ScanCancelled
 from runbook_tui.foundation.errors import Exit, RunbookError
 
 if TYPE_CHECKING:
+    from runbook_tui.exposure.task import ByRules
     from runbook_tui.secrets.secret import Secret
 
 Progress = Callable[[dict[str, Any]], None]
@@ -102,8 +104,12 @@ def sweep(
     cache: str = "",
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    by_rules: ByRules | None = None,
 ) -> dict[str, Any]:
     """Search every source for every value, and return one document as `scan --json` prints it.
+
+    With `by_rules` also for what rules find; a found value is traced in its own repository, never leaves the machine
+    that searches it, and is one finding however many repositories have it.
 
     What stands in `state` is not searched again; each result is added to it at once, a failure never. A repository
     that cannot be searched stands in the document with its reason under `not_scanned`. `progress` is told {"phase":
@@ -114,7 +120,7 @@ def sweep(
     left = [source for source in sources if source.text not in state.done]
     tally = _Tally(len(sources), len(left), progress or (lambda facts: None))
     if left:
-        with _engine(values, left, cluster, cache) as process:
+        with _engine(Sought(list(values), by_rules), left, cluster, cache) as process:
             for message in messages(process, cancelled or (lambda: False)):
                 if "one" in message:
                     _keep(message["one"], left, state, reasons, tally)
@@ -132,7 +138,7 @@ def sweep(
     if not reasons:
         state.finished()
     documents = [state.done.get(one.text) or failed(one.text, reasons[one.text]) for one in sources]
-    return merge(documents, list(dict.fromkeys(name for name, _ in values)))
+    return merge(documents, list(dict.fromkeys(name for name, _ in values)), by_rules=by_rules is not None)
 
 
 def _keep(
@@ -195,13 +201,12 @@ class _Tally:
 
 
 @contextlib.contextmanager
-def _engine(
-    values: Sequence[tuple[str, Secret]], left: Sequence[Source], cluster: Cluster, cache: str
-) -> Iterator[subprocess.Popen[bytes]]:
+def _engine(sought: Sought, left: Sequence[Source], cluster: Cluster, cache: str) -> Iterator[subprocess.Popen[bytes]]:
     """The engine at work; when the block ends it ends, with all it started and its folder."""
     folder = tempfile.mkdtemp(prefix="runbook-fleet-")
     request = {
-        "values": [{"credential": name, "value": secret.expose()} for name, secret in values],
+        "values": [{"credential": name, "value": secret.expose()} for name, secret in sought.values],
+        "rules": sought.by_rules.data() if sought.by_rules is not None else None,
         "sources": [{"number": at, "url": one.url, "path": one.path} for at, one in enumerate(left)],
         "cache": cache,
         "workers": cluster.workers or os.cpu_count() or 1,

@@ -1,8 +1,9 @@
 """The process that gives a fleet's repositories to workers: `python -P -m runbook_tui.exposure.fleet_engine`.
 
-Request, one line on standard input: {"values": [{"credential", "value"}], "sources": [{"number", "url", "path"}],
-"cache", "workers", "scheduler", "tls", "folder"}. Answers, JSON lines: {"ready": {"workers"}}, {"progress": {"number",
-"phase", "objects", "bytes"}}, {"one": {"number", "result" | "error"}}, {"end": {}}, or {"error": {…}} for the whole.
+Request, one line on standard input: {"values": [{"credential", "value"}], "rules": what `ByRules.data` gives or null,
+"sources": [{"number", "url", "path"}], "cache", "workers", "scheduler", "tls", "folder"}. Answers, JSON lines:
+{"ready": {"workers"}}, {"progress": {"number", "phase", "objects", "bytes"}}, {"one": {"number", "result" | "error"}},
+{"end": {}}, or {"error": {…}} for the whole.
 
 A process of its own, because distributed runs whatever its settings name: the parent gives this one an environment
 without DASK_*, and a home and a folder for temporary files that are empty and go away.
@@ -27,6 +28,7 @@ from runbook_tui import __version__
 from runbook_tui.exposure.fleet_cluster import RETRIES, cluster_client
 from runbook_tui.exposure.fleet_seal import Sender
 from runbook_tui.exposure.fleet_worker import search
+from runbook_tui.exposure.task import ByRules
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.foundation.harden import harden
 from runbook_tui.foundation.text import one_line
@@ -69,7 +71,8 @@ class _Engine:
     def __init__(self, client: Any, request: dict[str, Any], voice: _Voice, stopped: threading.Event) -> None:
         self._client, self._voice, self._stopped = client, voice, stopped
         self._parent = os.getppid()
-        self._sender = Sender([(one["credential"], Secret(one["value"])) for one in request["values"]])
+        values = [(one["credential"], Secret(one["value"])) for one in request["values"]]
+        self._sender = Sender(values, ByRules.read(request["rules"]) if request["rules"] else None)
         self._cache = request["cache"]
         self._run = secrets.token_hex(6)
         self._sources = deque(request["sources"])

@@ -9,13 +9,20 @@ from runbook_tui.exposure.model import MAX_PATH, Gap, Gaps
 from runbook_tui.foundation.text import plain
 
 
-def merge(documents: Iterable[dict[str, Any]], credentials: Sequence[str]) -> dict[str, Any]:
-    """The merged document. A credential's first, last and "was it pushed" count where it was found."""
+def merge(documents: Iterable[dict[str, Any]], credentials: Sequence[str], *, by_rules: bool = False) -> dict[str, Any]:
+    """The merged document. A credential's first, last and "was it pushed" count where it was found.
+
+    With `by_rules` also the findings: of one that several repositories have, one.
+    """
     repositories: list[dict[str, Any]] = []
+    findings: dict[str, dict[str, Any]] = {}
     summaries: dict[str, list[dict[str, Any]]] = {name: [] for name in credentials}
     absent: dict[str, dict[str, Any]] = {}
     for document in documents:
         repositories += document["repositories"]
+        for one in document.get("findings") or ():
+            known = findings.setdefault(one["credential"], one)
+            findings[one["credential"]] = known | {"traced": known["traced"] and one["traced"]}
         found = {hit["credential"] for one in document["repositories"] for hit in one["hits"]}
         for summary in document["credentials"]:
             name = summary["credential"]
@@ -25,7 +32,8 @@ def merge(documents: Iterable[dict[str, Any]], credentials: Sequence[str]) -> di
             else:
                 absent.setdefault(name, summary)
     merged = [_one(name, of, absent.get(name)) for name, of in summaries.items()]
-    return {"repositories": repositories, "credentials": merged}
+    found_by_rules = {"findings": list(findings.values())} if by_rules else {}
+    return {"repositories": repositories, "credentials": merged, **found_by_rules}
 
 
 def _one(name: str, found: list[dict[str, Any]], absent: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Values on their way to a worker: sealed for that worker's own key, so what carries them cannot read them.
 
+So are rules to find credentials by, as the key of the fingerprints that findings are known by goes with them.
+
 Each worker process makes an X25519 key pair in memory at its first task and tells the public half. The sender encrypts
 the values once, under a random AES-256-GCM key, and seals that key for each worker (ephemeral X25519, HKDF-SHA256,
 AES-256-GCM). So a scheduler, its dashboard, its logs and its memory hold ciphertext only.
@@ -12,8 +14,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runbook_tui.exposure.task import ByRules
 from runbook_tui.foundation.errors import Exit, RunbookError
 from runbook_tui.secrets.secret import Secret
 
@@ -26,17 +29,25 @@ _NONCE = 12
 _CONTEXT = b"runbook fleet v1"
 
 
+class Sought(NamedTuple):
+    """What a box holds: (name, secret), and rules when credentials are to be found by them."""
+
+    values: list[tuple[str, Secret]]
+    by_rules: ByRules | None = None
+
+
 class Sender:
     """The side that has the values."""
 
-    def __init__(self, values: Sequence[tuple[str, Secret]]) -> None:
+    def __init__(self, values: Sequence[tuple[str, Secret]], by_rules: ByRules | None = None) -> None:
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._own = X25519PrivateKey.generate()
         self._data_key = AESGCM.generate_key(256)
         self.public = self._own.public_key().public_bytes_raw()
-        content = json.dumps([[name, secret.expose()] for name, secret in values]).encode()
+        rules = by_rules.data() if by_rules is not None else None
+        content = json.dumps([[[name, secret.expose()] for name, secret in values], rules]).encode()
         nonce = os.urandom(_NONCE)
         self._box = nonce + AESGCM(self._data_key).encrypt(nonce, content, _CONTEXT)
         self._keys: dict[str, str] = {}
@@ -69,8 +80,8 @@ class Receiver:
         self._own: X25519PrivateKey = X25519PrivateKey.generate()
         self.public = self._own.public_key().public_bytes_raw()
 
-    def open(self, sealed: dict[str, Any]) -> list[tuple[str, Secret]] | None:
-        """The values; None when this worker has not been admitted. RunbookError when they were tampered with."""
+    def open(self, sealed: dict[str, Any]) -> Sought | None:
+        """What is sought; None when this worker has not been admitted. RunbookError when they were tampered with."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -85,8 +96,10 @@ class Receiver:
             derived = _derived(shared, sender, self.public)
             data_key = AESGCM(derived).decrypt(key[:_NONCE], key[_NONCE:], _CONTEXT)
             content = AESGCM(data_key).decrypt(box[:_NONCE], box[_NONCE:], _CONTEXT)
-            return [(str(name), Secret(str(value))) for name, value in json.loads(content)]
-        except (InvalidTag, ValueError, TypeError):
+            values, rules = json.loads(content)
+            named = [(str(name), Secret(str(value))) for name, value in values]
+            return Sought(named, ByRules.read(rules) if rules is not None else None)
+        except (InvalidTag, ValueError, TypeError, KeyError):
             # Nothing of what was opened is repeated.
             raise RunbookError("the values did not arrive whole", "run it again", exit_code=Exit.INCOMPLETE) from None
 

@@ -55,14 +55,14 @@ def search(job: bytes) -> bytes:
     try:
         if not _receiver:
             _receiver.append(Receiver())
-        values = _receiver[0].open(request["sealed"])
-        if values is None:
+        sought = _receiver[0].open(request["sealed"])
+        if sought is None:
             return here.said({"need": _receiver[0].public.hex(), "version": __version__})
         try:
             paths = [_path(source, request["cache"], here) for source in request["sources"]]
-            found = run_child_apart(values, paths, here.tell, here.cancelled)
+            found = run_child_apart(sought.values, paths, here.tell, here.cancelled, sought.by_rules)
         finally:
-            del values
+            del sought
             gc.collect()  # a traceback or a cycle may still hold them
         shown = zip(found, request["sources"], paths, strict=True)
         return here.said({"answers": [_answer(one, source["url"], str(path)) for one, source, path in shown]})

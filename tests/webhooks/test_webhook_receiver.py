@@ -27,7 +27,8 @@ from delivery_kit import SCHEMES, Answer, facts_of, held, request, send, signed,
 from runbook_tui.drill.endpoint.setup import FAULTS, Setup
 from runbook_tui.drill.receiver import ReferenceReceiver
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks.scheme import PROOF_TOKENS, Case, Scheme
+from runbook_tui.webhooks.handshakes import build_handshake, expected, matches
+from runbook_tui.webhooks.scheme import HMACS, PROOF_TOKENS, Case, Scheme
 from runbook_tui.webhooks.signer import values_of
 
 _NUMBERS = itertools.count()
@@ -139,7 +140,7 @@ SHOWS: dict[str, tuple[str, Any]] = {
     "locks_out": ("github", lambda r: last_status(r, "old", "old", "old", "new") != 200),
     "probe_refused": ("fastpix", lambda r: request("POST", r.url, JSON, b"{}").status != 200),
     "handshake_oracle": ("slack", lambda r: b"chal" in request("POST", r.url, JSON, CHALLENGE).body),
-    "secret_replaceable": ("asana", lambda r: request("POST", r.url, [("X-Hook-Secret", "mine")]).status == 200),
+    "secret_replaceable": ("asana", lambda r: replaced(r) is True),
     "crashes_on_bad_input": ("github", lambda r: deliver(r, fresh(), "new", body=b"{").status == 500),
     "ignores_method": ("github", lambda r: deliver(r, fresh(method="PUT"), "new").status == 200),
     "base_path_200": ("streampixel", lambda r: request("POST", r.url, JSON, b"{}").status == 200),
@@ -156,6 +157,15 @@ def acts_on(receiver: ReferenceReceiver, case: Case, whose: str) -> bool:
     return acted(receiver, case) > 0
 
 
+def replaced(receiver: ReferenceReceiver) -> bool:
+    """After a stranger's X-Hook-Secret the stranger's deliveries are taken and the vendor's no longer are."""
+    stranger = held(receiver.setup.scheme, "stranger").receiver
+    answer = request("POST", receiver.url, [("X-Hook-Secret", stranger)])
+    taken = [deliver(receiver, fresh(), whose).status == 200 for whose in ("stranger", "new")]
+    assert taken == ([True, False] if answer.status == 200 else [False, True])
+    return taken[0]
+
+
 def twice(receiver: ReferenceReceiver) -> int:
     """The same bytes six times, five of them at once: how often it acted."""
     case = fresh()
@@ -167,6 +177,42 @@ def twice(receiver: ReferenceReceiver) -> int:
         thread.join()
     send(delivery)
     return acted(receiver, case)
+
+
+HANDSHAKES = [(name, one.name) for name in SCHEMES.ids() for one in SCHEMES.get(name).probes]
+ABUSES = [(name, one.name) for name in SCHEMES.ids() for one in SCHEMES.get(name).abuse]
+
+
+def shake(receiver: ReferenceReceiver, name: str, challenge: str) -> str:
+    """Make one of the scheme's handshakes: "" when the answer is the one that the scheme's file describes."""
+    scheme, at = receiver.setup.scheme, datetime.now(UTC)
+    handshake = next(one for one in (*scheme.probes, *scheme.abuse) if one.name == name)
+    case = fresh(challenge=challenge, facts=facts_of(scheme))
+    secret = held(scheme, "new").sender
+    answer = send(build_handshake(scheme, handshake, case, secret if handshake.signed else None, at, receiver.url))
+    shown = secret if scheme.alg in HMACS else None
+    return matches(expected(scheme, handshake, case, shown, at), answer.status, answer.headers.items(), answer.body)
+
+
+@pytest.mark.parametrize(("name", "handshake"), HANDSHAKES)
+def test_a_good_endpoint_answers_the_vendors_handshakes_and_does_nothing_else(name: str, handshake: str) -> None:
+    """The answers, written by hand, are what the schemes' files expect; a faulty endpoint's are not; nothing acts."""
+    scheme = SCHEMES.get(name)
+    # Asana's handshake establishes the secret: an endpoint that has one already takes that one only.
+    challenge = held(scheme, "new").receiver if name == "asana" else "fake-challenge-42"
+    with served(scheme) as good, served(scheme, "probe_refused") as bad:
+        assert shake(good, handshake, challenge) == ""
+        assert good.acts.found("") == []
+        assert shake(bad, handshake, challenge) != ""
+
+
+@pytest.mark.parametrize(("name", "abuse"), ABUSES)
+def test_a_good_endpoint_gives_abuse_of_a_handshake_nothing(name: str, abuse: str) -> None:
+    """Each abuse in the schemes' files shows on an endpoint with the fault and not on a good one."""
+    scheme = SCHEMES.get(name)
+    with served(scheme) as good, served(scheme, "handshake_oracle", "secret_replaceable") as bad:
+        assert shake(good, abuse, "fake-challenge-42") != ""
+        assert shake(bad, abuse, "fake-challenge-42") == ""
 
 
 @pytest.mark.parametrize("fault", sorted(SHOWS))

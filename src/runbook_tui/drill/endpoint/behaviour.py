@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from runbook_tui.drill.endpoint import proof
 from runbook_tui.drill.endpoint.acts import Act, Acts
-from runbook_tui.drill.endpoint.handshakes import json_of, open_handshake, signed_handshake
+from runbook_tui.drill.endpoint.handshakes import json_of, offered_secret, open_handshake, signed_handshake
 from runbook_tui.drill.endpoint.setup import Arrived, Setup
 from runbook_tui.drill.reply import Reply
 from runbook_tui.webhooks.scheme import PROOF_TOKENS
@@ -56,6 +57,8 @@ class Endpoint:
         if len(arrived.body) > MOST_BODY:
             return Reply(413, {"error": "too large"})
         asked = open_handshake(self.setup, arrived)
+        if asked is not None and self.setup.has("secret_replaceable") and (secret := offered_secret(arrived)):
+            self.setup = replace(self.setup, secret=secret)
         if asked is None and arrived.method != "POST" and not self.setup.has("ignores_method"):
             return Reply(405, {"error": "method not allowed"}, {"Allow": "POST"})
         return asked

@@ -34,6 +34,13 @@ def signed_handshake(setup: Setup, data: Any) -> Reply | None:
     return Reply(403, {"error": "probes are not answered"}) if found and setup.has("probe_refused") else found
 
 
+def offered_secret(arrived: Arrived) -> str:
+    """The new secret that a handshake of Asana or Notion brings; "" when there is none."""
+    data = json_of(arrived.body)
+    token = data.get("verification_token", "") if isinstance(data, dict) else ""
+    return arrived.one("X-Hook-Secret") or (token if isinstance(token, str) else "")
+
+
 def json_of(body: bytes) -> Any:
     """The body as JSON; None when it is none."""
     with suppress(ValueError, RecursionError):
@@ -100,6 +107,10 @@ def _notion(setup: Setup, arrived: Arrived) -> Reply | None:
     return Reply(200, {"status": "noted"})
 
 
+def _intercom(setup: Setup, arrived: Arrived) -> Reply | None:
+    return Reply(200) if arrived.method == "HEAD" else None
+
+
 def _slack(setup: Setup, data: dict[str, Any]) -> Reply | None:
     asked = data.get("type") == "url_verification"
     return Reply(200, {"challenge": str(data.get("challenge", ""))[:_MANY]}) if asked else None
@@ -119,9 +130,16 @@ def _twitch(setup: Setup, data: dict[str, Any]) -> Reply | None:
 
 
 def _discord(setup: Setup, data: dict[str, Any]) -> Reply | None:
-    if data.get("type") == 1:
-        return Reply(200, {"type": 1})
+    return Reply(200, {"type": 1}) if data.get("type") == 1 else None
+
+
+def _discord_events(setup: Setup, data: dict[str, Any]) -> Reply | None:
     return Reply(204) if data.get("type") == 0 else None
+
+
+def _sns(setup: Setup, data: dict[str, Any]) -> Reply | None:
+    """Says that it confirms, and fetches nothing: a drill's endpoint connects to nobody."""
+    return Reply(200, {"status": "confirmed"}) if data.get("Type") == "SubscriptionConfirmation" else None
 
 
 _OPEN: dict[str, Callable[[Setup, Arrived], Reply | None]] = {
@@ -129,14 +147,17 @@ _OPEN: dict[str, Callable[[Setup, Arrived], Reply | None]] = {
     "dropbox": _dropbox,
     "fastpix": _fastpix,
     "graph": _graph,
+    "intercom": _intercom,
     "meta": _meta,
-    "microsoft-graph": _graph,
     "notion": _notion,
     "okta": _okta,
 }
 _SIGNED: dict[str, Callable[[Setup, dict[str, Any]], Reply | None]] = {
     "discord": _discord,
+    "discord-events": _discord_events,
     "slack": _slack,
+    "sns": _sns,
+    "sns-sha256": _sns,
     "twitch": _twitch,
     "zoom": _zoom,
 }

@@ -33,7 +33,7 @@ FAULTS = {
     # handshakes
     "probe_refused": "refuses the vendor's probes",
     "handshake_oracle": "answers challenges that nobody signed",
-    "secret_replaceable": "takes a new secret from whoever sends one",
+    "secret_replaceable": "takes a new secret from whoever sends one, and verifies with it from then on",
     # how it answers
     "crashes_on_bad_input": "answers 500 to what it cannot read or verify",
     "ignores_method": "takes every method for POST",

@@ -13,10 +13,13 @@ import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
+from mmap import mmap
+from pathlib import Path
 
 import pytest
+from git_builder import Repo, document
 
-from runbook_tui.exposure import archives
+from runbook_tui.exposure import archives, expansion
 from runbook_tui.exposure.archives import Left, expand, packed
 
 SECRET = b"AKIAFAKE/secret+value=0123456789"
@@ -117,7 +120,7 @@ def test_bombs_end(bomb: Callable[[], bytes]) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert any("unpacks to more than" in why for why in said)
-    assert total <= max(archives.FREE, archives.MAX_RATIO * len(data)) * 2
+    assert total <= max(expansion.FREE, expansion.MAX_RATIO * len(data)) * 2
     assert peak < 6 * archives.WHOLE
 
 
@@ -126,6 +129,47 @@ def test_the_value_before_a_bomb_is_found() -> None:
     data = gzip.compress(TEXT + bytes(1 << 25), 9)
     assert holding(data)
     assert left(data)
+
+
+def test_a_bomb_inside_hides_nothing_around_it() -> None:
+    """An archive inside an archive has a limit of its own: where it ends is named, and what stands behind is found."""
+    data = zipped({"a.gz": gzip.compress(bytes(1 << 25), 9), "k": TEXT, "noise": random.Random(7).randbytes(1 << 18)})
+    assert holding(data) == ["k"]
+    assert [(one.what, one.why.split(":")[0]) for one in left(data)] == [
+        ("a.gz!content", "unpacks to more than 16 MiB")
+    ]
+
+
+def test_many_small_bombs_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise: five hundred small bombs in one repository (and some in its git directory) unpack to little together,
+    which is named; an ordinary archive behind them is searched whole all the same."""
+    monkeypatch.setattr(expansion, "_ALL_FREE", 1 << 24)
+    taken = mmap(-1, 8)
+    took = expansion.Account.take
+
+    def counted(account: expansion.Account, count: int) -> bool:
+        taken[:] = struct.pack("q", struct.unpack("q", taken[:])[0] + count)
+        return took(account, count)
+
+    monkeypatch.setattr(expansion.Account, "take", counted)
+    repo = Repo(tmp_path / "repo")
+    bomb = zipped({"a000": bytes(1 << 22)})
+    bombs = {f"bomb{at}.zip": bomb.replace(b"a000", b"a%03d" % at) for at in range(500)}
+    honest = {
+        f"z{at}.jar": zipped({"k": TEXT * 20, "noise": bytes(random.Random(at).randbytes(9000))}) for at in range(5)
+    }
+    for name, data in {**bombs, **honest}.items():
+        repo.write(name, data)
+        if name.startswith(("bomb1", "z")):
+            repo.write(f".git/lfs/objects/00/00/{name}", data)
+    repo.git("add", "-A")
+    repo.git("commit", "-q", "-m", "bombs")
+    found = document(repo.path, value=SECRET)["repositories"][0]
+    beside = {f".git/lfs/objects/00/00/z{at}.jar!k" for at in range(5)}
+    assert {path for hit in found["hits"] for path in hit["paths"]} == {f"z{at}.jar!k" for at in range(5)} | beside
+    stored = sum(map(len, (*bombs.values(), *honest.values())))
+    assert struct.unpack("q", taken[:])[0] < 2 * ((1 << 24) + 60 * stored) < 0.4 * len(bombs) * (1 << 22)
+    assert any("unpack to too much together" in gap["why"] for gap in found["not_scanned"])
 
 
 def test_dictionary_bomb() -> None:
@@ -146,7 +190,7 @@ def test_nested_too_deep() -> None:
 
 def test_overlapping_members_and_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A zip with a hundred thousand members, or whose members lie in each other, ends."""
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 100)
+    monkeypatch.setattr(expansion, "MAX_MEMBERS", 100)
     data = zipped({f"{i}": b"x" * 50 for i in range(300)})
     assert "more than 100 members" in left(data)[0].why
     header = struct.pack("<4sHHHHHIIIHH", b"PK\x03\x04", 20, 1, 8, 0, 0, 0, 9, 9, 1, 0)

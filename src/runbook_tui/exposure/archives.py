@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from mmap import mmap
 
+from runbook_tui.exposure.expansion import Budget, Spent
 from runbook_tui.exposure.reftable import TableDamaged, table_text
 from runbook_tui.exposure.streams import (
     CHUNK,
@@ -28,10 +29,6 @@ from runbook_tui.exposure.streams import (
 )
 
 MAX_DEPTH = 3  # an archive in an archive in an archive
-MAX_BYTES = 1 << 30  # output of one file
-MAX_RATIO = 250  # output to input; honest text and logs stay below 100
-FREE = 16 << 20  # output that is allowed whatever the ratio
-MAX_MEMBERS = 50_000
 WHOLE = 32 << 20  # longer members come in windows, and archives inside are opened up to this size
 OVERLAP = 64 << 10  # bytes that two windows of one member share
 
@@ -70,10 +67,6 @@ Data = bytes | mmap
 Item = tuple[str, bytes] | Left
 
 
-class _Spent(Exception):
-    """A limit is reached: nothing more is taken out of this file."""
-
-
 def kind(data: Data) -> str | None:
     """What the first bytes (for a zip behind a program: the last ones) say the file is; None for ordinary files."""
     head = data[:16]
@@ -96,33 +89,21 @@ def expand(data: Data, overlap: int = OVERLAP) -> Iterator[Item]:
     Inner names are foreign text; archives in archives are joined by `!`. A member above `WHOLE` comes in several
     windows that share `overlap` bytes, the later ones named with their offset.
     """
-    budget = _Budget(len(data))
+    yield from _expand("", data, 1, None, overlap)
+
+
+def _expand(prefix: str, data: Data, depth: int, around: Budget | None, overlap: int) -> Iterator[Item]:
+    """One archive within its own budget: one inside that is a bomb hides nothing of what stands around it."""
+    budget = Budget(len(data), around)
     try:
-        yield from _expand("", data, 1, budget, overlap)
-    except _Spent as limit:
+        yield from _members(prefix, data, depth, budget, overlap)
+    except Spent as limit:
+        if limit.budget is not budget:
+            raise
         yield Left(budget.at, str(limit))
 
 
-class _Budget:
-    def __init__(self, size: int) -> None:
-        self._limit = min(MAX_BYTES, max(FREE, size * MAX_RATIO))
-        self._out = 0
-        self._members = 0
-        self.at = ""
-
-    def member(self, name: str) -> None:
-        self.at = name
-        self._members += 1
-        if self._members > MAX_MEMBERS:
-            raise _Spent(f"more than {MAX_MEMBERS} members: the rest was not opened")
-
-    def took(self, count: int) -> None:
-        self._out += count
-        if self._out > self._limit:
-            raise _Spent(f"unpacks to more than {self._limit >> 20} MiB: the rest was not opened")
-
-
-def _expand(prefix: str, data: Data, depth: int, budget: _Budget, overlap: int) -> Iterator[Item]:
+def _members(prefix: str, data: Data, depth: int, budget: Budget, overlap: int) -> Iterator[Item]:
     what = kind(data)
     if depth > MAX_DEPTH:
         yield Left(prefix.rstrip("!"), f"nested deeper than {MAX_DEPTH}")
@@ -147,7 +128,7 @@ def _expand(prefix: str, data: Data, depth: int, budget: _Budget, overlap: int) 
         yield from _member(prefix + member[0], member[1], depth, budget, overlap)
 
 
-def _member(name: str, chunks: Iterator[bytes], depth: int, budget: _Budget, overlap: int) -> Iterator[Item]:
+def _member(name: str, chunks: Iterator[bytes], depth: int, budget: Budget, overlap: int) -> Iterator[Item]:
     """One member whole, then what it holds itself; in windows when it is long. It is always read to its end."""
     content = bytearray()
     start = 0
@@ -164,7 +145,7 @@ def _member(name: str, chunks: Iterator[bytes], depth: int, budget: _Budget, ove
                 del content[: len(content) - overlap]
     except Damaged as error:
         damage = str(error)
-    except _Spent:
+    except Spent:
         yield (f"{name} (from byte {start})" if start else name, bytes(content))
         raise
     whole = bytes(content)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_tui.exposure.early import EarlyShare
+from runbook_tui.exposure.expansion import one_account
 from runbook_tui.exposure.forms import Forms
 from runbook_tui.exposure.gitcall import SafeGit
 from runbook_tui.exposure.mapping import HitMap
@@ -63,7 +64,8 @@ def scan(
         opened[:0] = inner
         tell = _teller(repository, progress, hide)
         one = _RepositoryScan(repository, forms, names, gaps, tell, stop, own_group)
-        done[key] = veiled(one.run({module.path.name for module in inner}), hide)
+        with one_account():
+            done[key] = veiled(one.run({module.path.name for module in inner}), hide)
     return ScanResult(tuple(dict.fromkeys(names)), tuple(done.values()))
 
 

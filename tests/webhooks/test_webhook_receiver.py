@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from delivery_kit import SCHEMES, Answer, facts_of, held, request, send, signed, tampered
 
 from runbook_tui.drill.endpoint.setup import FAULTS, Setup
@@ -303,3 +305,21 @@ def test_the_endpoint_as_a_process_of_its_own_ends_with_its_input(tmp_path: Path
         process.stdin.close()
         assert process.wait(20) == 0
     assert case.delivery_id in (tmp_path / "log").read_text()
+
+
+def test_the_endpoint_serves_tls_when_given_a_certificate() -> None:
+    """Its URL, which some schemes sign, is then an https one, and what is delivered there is judged as ever."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    scheme = SCHEMES.get("square")
+    with ReferenceReceiver(Setup(scheme, held(scheme, "new").receiver), tls=context) as receiver:
+        assert receiver.url.startswith("https://")
+        delivery = signed(scheme, fresh(), receiver.url, held(scheme, "new").sender)
+        parts = urlsplit(receiver.url)
+        connection = http.client.HTTPSConnection("127.0.0.1", parts.port, timeout=10, context=trusting)
+        connection.request("POST", parts.path, delivery.body, dict(delivery.headers))
+        assert connection.getresponse().status == 200
+        connection.close()

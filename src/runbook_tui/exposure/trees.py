@@ -17,6 +17,7 @@ from runbook_tui.exposure.objects import TREE, Objects, Part
 from runbook_tui.exposure.share import Found, Share
 
 MAX_PATHS = 1000  # of one object
+_AT_ONCE = 20_000  # entries that are looked up together
 _ENTRIES = {
     # What is no entry is taken whole: else a tree without a NUL would be searched anew from each of its bytes.
     20: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})|.+", re.DOTALL),
@@ -147,14 +148,23 @@ def find_paths(objects: Objects, read: Reading, holders: Holders, tops: Iterable
     trees = set().union(*holders.by_hit.values())
     below: dict[int, list[tuple[bytes, int]]] = {}
     held: set[int] = set()
-    for tree, _, data in read(objects.parts_of(trees)):
-        listed = entries(data, objects.name_size) or ()
-        for child, (_, name, _) in zip(objects.find(b"".join(raw for _, _, raw in listed)), listed, strict=True):
+
+    def look_up(standing: list[tuple[int, bytes, bytes]]) -> None:
+        places = objects.find(b"".join([raw for _, _, raw in standing]))
+        for child, (tree, name, _) in zip(places, standing, strict=True):
             if child in trees:
                 below.setdefault(tree, []).append((name + b"/", child))
                 held.add(child)
             elif child in holders.by_hit:
                 below.setdefault(tree, []).append((name, child))
+
+    waiting: list[tuple[int, bytes, bytes]] = []  # tree, file name, object name
+    for tree, _, data in read(objects.parts_of(trees)):
+        waiting += [(tree, name, raw) for _, name, raw in entries(data, objects.name_size) or ()]
+        if len(waiting) > _AT_ONCE:
+            look_up(waiting)
+            waiting = []
+    look_up(waiting)
     proper, cut = _spread(set(tops) & trees, below, trees)
     stray, cut_too = _spread(trees - held - set(tops), below, trees)
     holders.paths = stray | proper

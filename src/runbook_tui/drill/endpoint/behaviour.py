@@ -163,7 +163,8 @@ def _media_type(arrived: Arrived) -> str:
 
 
 def _accepted_types(setup: Setup) -> set[str]:
-    return {"application/json", setup.scheme.content_type.partition(";")[0].strip().lower()}
+    """None at all is taken too: some senders name none."""
+    return {"", "application/json", setup.scheme.content_type.partition(";")[0].strip().lower()}
 
 
 def _first(statuses: Statuses, usual: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from hypothesis import strategies as st
 from runbook_tui.foundation.errors import InputProblems, RunbookError
 from runbook_tui.foundation.strict_yaml import load
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks.draft import HOOKS
+from runbook_tui.webhooks.draft import HOOKS, facts_of
 from runbook_tui.webhooks.listing import as_data, in_words
 from runbook_tui.webhooks.reader import read_scheme
 from runbook_tui.webhooks.registry import Schemes, read
-from runbook_tui.webhooks.scheme import Case
-from runbook_tui.webhooks.signer import build
+from runbook_tui.webhooks.scheme import Case, Scheme
+from runbook_tui.webhooks.signer import build, safe_body
 
 AT = datetime(2026, 11, 21, 22, 4, tzinfo=UTC)
 OWN = """\
@@ -252,13 +253,50 @@ def test_a_teams_own_scheme_may_name_a_code_hook(tmp_path: Path) -> None:
     assert "bodySHA256=" in found.url
 
 
+def signs(scheme: Scheme) -> None:
+    """A scheme that was read makes a delivery, or says in words why it cannot."""
+    case = Case("c", "case", delivery_id="x", facts=dict.fromkeys(scheme.facts, "fake"))
+    with suppress(RunbookError):
+        assert build(scheme, case, Secret("ff" * 24), safe_body(scheme, case, AT), AT, "https://h/x").method == "POST"
+
+
+@pytest.mark.parametrize("code", HOOKS)
+@pytest.mark.parametrize("kind", ["shared", "bearer", "url-token", "vendor-key"])
+@pytest.mark.parametrize("headers", ["{}", '{X: "{sig}"}', '{X: "{secret}"}'])
+def test_a_hook_in_the_wrong_scheme_is_refused_or_works(tmp_path: Path, code: str, kind: str, headers: str) -> None:
+    """No combination is read that then has no proof, lacks a fact, or breaks while it signs."""
+    alg = "" if kind in ("bearer", "url-token") else "alg: hmac-sha256\n"
+    text = OWN.replace("kind: shared", f"kind: {kind}").replace("alg: hmac-sha1\n", alg)
+    text = text.replace('signed: "{ts}|{body}"', f"code: {code}").replace('{X-Acme: "{ts}:{sig}"}', headers)
+    try:
+        scheme = read(write(tmp_path, text.replace("[ts, body]", "[]")))
+    except InputProblems:
+        return
+    assert kind != "url-token"
+    assert {name for name in ("webhook_id", "cert_url", "api_key", "key_id") if name in facts_of(code)} == set()
+    signs(scheme)
+
+
+def test_facts_cannot_take_the_name_of_a_part_and_a_form_is_flat(tmp_path: Path) -> None:
+    with pytest.raises(InputProblems, match="a fact is a name"):
+        read(write(tmp_path, FULL.replace("key_id: the", "body: the")))
+    with pytest.raises(InputProblems, match="a form is a mapping"):
+        read(
+            write(
+                tmp_path,
+                OWN.replace('{id: "{id}", at', '{id: ["{id}"], at')
+                + "content_type: application/x-www-form-urlencoded\n",
+            )
+        )
+
+
 JUNK = st.sampled_from([None, True, 0, -1, 1.5, "", "x", "{", "{sig}", "{body}", [], [1], [[]], {}, {"a": 1}, {"": []}])
 
 
 @given(data=st.data(), junk=JUNK)
 @settings(max_examples=150, deadline=None)
 def test_any_value_in_any_place_is_read_or_refused(data: st.DataObject, junk: object) -> None:
-    """Whatever stands in a scheme's file, reading it ends in a scheme or in problems with their places."""
+    """Whatever stands in a scheme's file, reading it ends in a scheme that signs or in problems with their places."""
     document = load(FULL, "acme.yaml")
     where: Any = document.data
     for _ in range(data.draw(st.integers(0, 3))):
@@ -277,4 +315,5 @@ def test_any_value_in_any_place_is_read_or_refused(data: st.DataObject, junk: ob
         problems = []
         assert as_data(scheme)
         assert in_words(scheme)
+        signs(scheme)
     assert all(problem.line >= 1 and problem.message for problem in problems)

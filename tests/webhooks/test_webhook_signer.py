@@ -23,8 +23,8 @@ from runbook_tui.webhooks.canonical import js_number, sorted_json
 from runbook_tui.webhooks.draft import compact
 from runbook_tui.webhooks.pointers import changed, value_at
 from runbook_tui.webhooks.registry import Schemes
-from runbook_tui.webhooks.scheme import PROOF_TOKENS, Case, Delivery, Scheme
-from runbook_tui.webhooks.signer import FORM, build, safe_body
+from runbook_tui.webhooks.scheme import FORM, PROOF_TOKENS, Case, Delivery, Scheme
+from runbook_tui.webhooks.signer import build, safe_body
 
 AT = datetime(2026, 11, 21, 22, 4, tzinfo=UTC)
 URL = "https://example.com/hook"

@@ -3,6 +3,7 @@
 A hook is a module of `hooks/`, found by its name. It is pure and may define
 
 - `TOKENS`: further tokens for the scheme's header templates, which its `prepare` puts into the values;
+- `FACTS`: names that the scheme's `facts` must have for it;
 - `prepare(draft) -> Draft`: what the vendor adds to every delivery, signed or not (a body hash in the URL, say);
 - `content(draft) -> bytes`: what is signed;
 - `proof(draft, signature) -> str`: the text that travels, when it is more than the encoded signature;
@@ -66,6 +67,11 @@ def compact(data: Any) -> bytes:
 def hook(name: str) -> ModuleType:
     """The hook called `name`, one of HOOKS."""
     return import_module(f"{hooks.__name__}.{name}")
+
+
+def facts_of(name: str) -> tuple[str, ...]:
+    """Facts that the hook reads; none without a hook."""
+    return tuple(getattr(hook(name), "FACTS", ())) if name else ()
 
 
 def tokens_of(name: str) -> tuple[str, ...]:

@@ -10,13 +10,15 @@ from runbook_tui.foundation.ids import NAME
 from runbook_tui.foundation.strict_yaml import Document
 from runbook_tui.webhooks import reader_events as events
 from runbook_tui.webhooks.checker import Checker
-from runbook_tui.webhooks.draft import HOOKS, tokens_of
+from runbook_tui.webhooks.draft import HOOKS, facts_of, hook, tokens_of
 from runbook_tui.webhooks.scheme import (
     ALGORITHMS,
     ENCODINGS,
+    FORM,
     HEADER_TOKENS,
     KEY_FORMS,
     KINDS,
+    PROBE_TOKENS,
     PROOF_TOKENS,
     PUBLIC_KEY,
     SIGNED_TOKENS,
@@ -37,6 +39,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FACT = re.compile(r"[a-z][a-z0-9_]*")
 _WHERE = re.compile(r"header:[A-Za-z0-9_-]+|body:(/[^/]+)+")
 _FIELD = re.compile(r"fields:(/[^/]+)+")
+_TAKEN = {*HEADER_TOKENS, *SIGNED_TOKENS, *PROBE_TOKENS}
 _MOST_BYTES = 256
 _MONTH = 31 * 86_400
 
@@ -117,8 +120,10 @@ class _Reader:
             self.check.refuse(("kind",), f"`alg` and `signed` do not fit a scheme of kind {found.kind!r}",
                               "shared needs both (`code` instead of `signed`), vendor-key needs `signed`, "
                               "bearer and url-token have neither")  # fmt: skip
-        if found.code and found.signed.parts:
-            self.check.refuse(("code",), "`code` already says what is signed", "leave out `signed`")
+        if found.code:
+            self._fit_code(found)
+        if found.content_type == FORM and not _is_flat(found.safe_event.body):
+            self.check.refuse(("safe_event", "body"), "a form is a mapping of names to texts and numbers")
         if found.kind == "shared" and (found.alg in PUBLIC_KEY) != (found.key in ("whsk", "pem")):
             self.check.refuse(("key",), f"the algorithm {found.alg} needs another form of key")
         if (found.alg == "sha256") != ("secret" in found.signed.tokens):
@@ -126,13 +131,27 @@ class _Reader:
         if any("sigs" in template.tokens for template in found.headers.values()) != (found.sigs is not None):
             self.check.refuse(("sigs",), "`sigs` and the header token {sigs} belong together")
 
+    def _fit_code(self, found: Scheme) -> None:
+        """A hook that signs nothing proves nothing in a scheme that signs, and the other way round."""
+        code: Any = hook(found.code)
+        if found.signed.parts:
+            self.check.refuse(("code",), "`code` already says what is signed", "leave out `signed`")
+        if hasattr(code, "content") == found.carries_secret or found.kind == "url-token":
+            self.check.refuse(("code",), f"the code {found.code} does not fit a scheme of kind {found.kind!r}")
+        in_header = any(template.tokens & PROOF_TOKENS for template in found.headers.values())
+        if in_header == hasattr(code, "place"):
+            where = "its code puts it into the body" if in_header else "no header holds it"
+            self.check.refuse(("headers",), f"the proof has one place, and {where}")
+        for name in sorted(set(facts_of(found.code)) - set(found.facts)):
+            self.check.refuse(("facts",), f"the code {found.code} needs the fact {name!r}")
+
     def _facts(self) -> dict[str, str]:
         entries = self.data.get("facts", {})
         if not isinstance(entries, dict):
             self.check.refuse(("facts",), "`facts` must be a mapping of a name to what it is")
             return {}
         for name, said in entries.items():
-            if not _FACT.fullmatch(str(name)) or not isinstance(said, str) or not said or name in HEADER_TOKENS:
+            if not _FACT.fullmatch(str(name)) or not isinstance(said, str) or not said or name in _TAKEN:
                 self.check.refuse(("facts", name), "a fact is a name in small letters and a sentence that says what "
                                   "it is")  # fmt: skip
         return {name: said for name, said in entries.items() if isinstance(said, str)}
@@ -208,3 +227,7 @@ class _Reader:
         future = entry.get("future")
         later = None if future is None else int(self.check.seconds(("tolerance", "future"), future))
         return Tolerance(int(past), later, str(entry.get("enforced")))
+
+
+def _is_flat(body: Any) -> bool:
+    return isinstance(body, dict) and all(isinstance(value, str | int) for value in body.values())

@@ -38,6 +38,7 @@ WRONG_FORMS = {
 HMACS = ("hmac-sha1", "hmac-sha256", "hmac-sha512")
 PUBLIC_KEY = ("ed25519", "ecdsa-p256", "rsa-sha1", "rsa-sha256")  # made with the private key of a pair
 ALGORITHMS = (*HMACS, "sha256", *PUBLIC_KEY, "none")  # sha256: a plain digest, with the secret inside what is signed
+FORM = "application/x-www-form-urlencoded"
 ENCODINGS = ("hex", "b64", "b64url")
 
 # Token of a `signed` template -> what it makes the signature cover ("" = nothing that a stranger could change).

@@ -21,11 +21,10 @@ from runbook_tui.webhooks.draft import Draft, compact, hook
 from runbook_tui.webhooks.keys import signing_key, travelling_text
 from runbook_tui.webhooks.pointers import changed
 from runbook_tui.webhooks.proofs import other_prefix, signature, spoiled
-from runbook_tui.webhooks.scheme import PROOF_TOKENS, Case, Delivery, Scheme
+from runbook_tui.webhooks.scheme import FORM, PROOF_TOKENS, Case, Delivery, Scheme
 from runbook_tui.webhooks.template import Template, filled
 from runbook_tui.webhooks.urls import with_token, without_token
 
-FORM = "application/x-www-form-urlencoded"
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _PREFIXED = PROOF_TOKENS - {"sigs"}  # in `sigs` the prefix stands before each signature
 _UUID_SPACE = uuid.UUID("5b0ee9ba-3f6c-5d0c-9d0e-6f2f0a1d7c11")  # ours alone, so that ids of two programs never meet

@@ -11,6 +11,7 @@ import hashlib
 from runbook_tui.webhooks.draft import Draft, compact
 from runbook_tui.webhooks.proofs import encoded
 
+FACTS = ("api_key",)
 _LIFETIME = 300  # seconds
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 

@@ -10,6 +10,8 @@ import zlib
 
 from runbook_tui.webhooks.draft import Draft
 
+FACTS = ("webhook_id",)
+
 
 def content(draft: Draft) -> bytes:
     values = draft.values

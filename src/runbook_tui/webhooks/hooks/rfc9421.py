@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from runbook_tui.webhooks.draft import Draft
 
+FACTS = ("key_id",)
 TOKENS = ("content_digest", "signature_params")
 _COMPONENTS = ("@method", "@target-uri", "content-type", "content-digest")
 

@@ -11,6 +11,8 @@ from typing import Any
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.webhooks.draft import Draft
 
+FACTS = ("cert_url",)
+
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 

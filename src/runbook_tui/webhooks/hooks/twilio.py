@@ -11,19 +11,18 @@ from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from runbook_tui.webhooks.draft import Draft
-
-_FORM = "application/x-www-form-urlencoded"
+from runbook_tui.webhooks.scheme import FORM
 
 
 def prepare(draft: Draft) -> Draft:
-    if draft.content_type == _FORM:
+    if draft.content_type == FORM:
         return draft
     joint = "&" if "?" in draft.url else "?"
     return replace(draft, url=f"{draft.url}{joint}bodySHA256={hashlib.sha256(draft.body).hexdigest()}")
 
 
 def content(draft: Draft) -> bytes:
-    if draft.content_type != _FORM:
+    if draft.content_type != FORM:
         return draft.url.encode()
     fields = parse_qsl(draft.body.decode("utf-8", "replace"), keep_blank_values=True)
     return "".join([draft.url, *(name + value for name, value in sorted(set(fields)))]).encode()

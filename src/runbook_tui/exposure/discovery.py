@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_tui.exposure.encoded import Decoder
+from runbook_tui.exposure.expansion import one_account
 from runbook_tui.exposure.gathering import Gatherer, Values
 from runbook_tui.exposure.gitcall import SafeGit
 from runbook_tui.exposure.model import Finding, Gap, Gaps, RepositoryScan, ScanResult
@@ -58,7 +59,8 @@ def scan_by_rules(
         noted = gaps[str(repository.path)] = Gaps()
         tell({"phase": _PHASE, "repository": str(repository.path), "objects": 0, "total": 0})
         git = SafeGit(stores(repository, noted), repository.object_format, stop, own_group=own_group)
-        more = _gather(repository, git, rules, noted, tell, stop)
+        with one_account():
+            more = _gather(repository, git, rules, noted, tell, stop)
         found |= {value: min(index, found.get(value, index)) for value, index in more.items()}
     known = {secret.expose_bytes() for _, secret in values}
     ordered = sorted((index, value) for value, index in found.items() if value not in known)

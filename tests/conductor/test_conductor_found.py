@@ -16,6 +16,7 @@ from test_conductor_scan import git, wait_for
 
 from runbook_tui.conductor.opening import Opening, open_incident
 from runbook_tui.exposure.rulefile import spell_out
+from runbook_tui.foundation.clock import FakeClock
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.incident.actions import why_disallowed
 from runbook_tui.incident.board import board
@@ -72,7 +73,8 @@ def repository(tmp_path: Path) -> Path:
 
 def sweeping(tmp_path: Path, repository: Path) -> tuple[Stand, Any]:
     """An incident whose search finds by rule, with a rule of the workspace's own."""
-    stand = Stand(tmp_path, book=from_source(PLAYBOOK, "sweep"))
+    # Progress is told a few times a second: this clock runs fast.
+    stand = Stand(tmp_path, book=from_source(PLAYBOOK, "sweep"), clock=FakeClock(tick=0.3))
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "own.yaml").write_text(RULE)
     stand.kit.rules = (tmp_path / "rules",)

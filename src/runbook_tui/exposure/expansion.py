@@ -14,7 +14,7 @@ FREE = 16 << 20  # output that is allowed whatever the ratio
 MAX_MEMBERS = 50_000
 _ALL_RATIO = 50  # output to input of all archives of a repository together
 _ALL_FREE = 1 << 30  # and what is allowed whatever that ratio
-_MEMBER = 1 << 10  # what opening a member costs, in bytes of output
+_MEMBER = 4 << 10  # what opening a member costs, in bytes of output
 
 
 class Spent(Exception):

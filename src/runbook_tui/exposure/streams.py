@@ -10,6 +10,7 @@ from mmap import mmap
 from typing import Protocol
 
 CHUNK = 256 << 10
+_FIRST = 1 << 10  # taken of a stream at first: an archive may have tens of thousands of them that are shorter
 _XZ_MEMORY = 128 << 20
 _BLOCK = 512
 _LONG_NAME = 1 << 20
@@ -72,8 +73,10 @@ class Unpacked:
 
     def __iter__(self) -> Iterator[bytes]:
         engine = self._make()
+        size = _FIRST
         while not engine.eof:
-            fresh = self._data[self.end : self.end + CHUNK] if engine.needs_input else b""
+            fresh = self._data[self.end : self.end + size] if engine.needs_input else b""
+            size = min(4 * size, CHUNK)
             dry = engine.needs_input and not fresh
             self.end += len(fresh)
             try:

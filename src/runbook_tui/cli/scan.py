@@ -53,7 +53,7 @@ def command(
     searched by several processes or a Dask cluster. What is done is kept: the same command goes on after Ctrl-C.
 
     With --rules credentials are found by how their vendors write them: as they stand, in UTF-16, in archives, and in
-    base64, hexadecimal or escapes (once encoded, from 40 characters on); each is then searched for like a known
+    base64, hexadecimal or escapes (once encoded, from 32 characters on); each is then searched for like a known
     value. They are named by fingerprints, never shown, and `runbook run PLAYBOOK --finding FILE` starts from one.
 
     Exit code: 0 nothing found and everything seen, 1 found, 2 bad input, 3 nothing found but not everything could be

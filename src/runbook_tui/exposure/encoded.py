@@ -1,8 +1,9 @@
 """Text that stands encoded in other text: base64 and base64url, hexadecimal, percent and backslash escapes, UTF-16.
 
-Where the search by rules looks besides the text itself. `MARKS` are patterns that say in the same pass as the rules
-whether there is any; a `Decoder` then decodes it, once. The forms are those in which a known value is found (`forms`),
-so that whatever is found here can be traced.
+Where the search by rules looks besides the text itself: in runs of 32 letters and digits and more, in 12 escapes and
+more. Only what says ASCII text when it is decoded counts, as credentials do: base64 of it uses an eighth of the groups
+of four characters, which tells it from names, paths, hashes and pictures without decoding any of those. The forms are
+those in which a known value is found (`forms`), so that whatever is found here can be traced.
 """
 
 from __future__ import annotations
@@ -11,61 +12,70 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import cache
 
-LEAST = 40  # characters of base64 or hexadecimal; a shorter run is too often a name in a program
-_CLASS = "A-Za-z0-9+/_-"
-#: Base64 or hexadecimal; percent and backslash escapes. Each says no more than whether there is one.
-MARKS = (
-    rf"[{_CLASS}]{{{LEAST}}}",
-    r"(?:%[0-9A-Fa-f]{2}){12}",
-    r"(?:\\u00[0-7][0-9A-Fa-f]){8}|(?:\\x[0-7][0-9A-Fa-f]){8}",
-)
-_RUN, _PERCENT, _ESCAPE = range(len(MARKS))
+from runbook_tui.exposure.ruleset import re2_options
 
-_WHOLE_RUN = re.compile(rb"[A-Za-z0-9+/_-]+")
-_RUN_START = rf"(?:^|[^{_CLASS}])[{_CLASS}]{{{LEAST}}}"
-_LONG_RUN = re.compile(rf"(?<![{_CLASS}])[{_CLASS}]{{{LEAST}}}".encode())
-_HEX = re.compile(rb"[0-9A-Fa-f]{%d,}" % LEAST)
-_PROBE = 36  # characters at both ends of a run that show whether it is text at an alignment
-_PERCENTS = re.compile(rb"(?:%[0-9A-Fa-f]{2}){12,}")
-_ESCAPES = re.compile(rb"(?:\\u00[0-7][0-9A-Fa-f]){8,}|(?:\\x[0-7][0-9A-Fa-f]){8,}")
-_NEXT_LINE = re.compile(rb"\r?\n[ \t]*([A-Za-z0-9+/_-]+)")
-_WIDEST = 128  # characters of a line that a tool broke
+# The characters at the four places of a group whose three bytes are ASCII: RFC 4648, a byte below 128 has no top bit.
+# At the first place no byte below 8 or from 16 to 31 either: such are not in text.
+_GROUP = "[CDI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+_HEX = "(?:[2-7][0-9A-Fa-f]|0[9ADad])"
+_PERCENT = "(?:%[0-7][0-9A-Fa-f])"
+_ESCAPE = r"(?:\\u00[0-7][0-9A-Fa-f]|\\x[0-7][0-9A-Fa-f])"
+_RUN = "[A-Za-z0-9]{32}"  # base64 of text has other signs only for > and ?
+# What says whether there is any at all, and, as that costs more, for runs alone whether they may be text.
+_FIRST = (_RUN, f"{_PERCENT}{{12}}", f"{_ESCAPE}{{12}}")
+_SECOND = (f"(?:{_GROUP}){{6}}", f"{_HEX}{{16}}")
+
+_REST = "[A-Za-z0-9+/_-]"
+# A group before and after: a part of it may be text. Lines are broken between groups (MIME 76, PEM 64, others 60).
+_LINE = re.compile(f"((?:{_GROUP}){{6,}}){_REST}{{0,7}}".encode())
+_NEXT = re.compile(rf"\r?\n[ \t]*((?:{_GROUP})+{_REST}{{0,7}}|{_REST}{{1,7}})(?!{_REST})".encode())
+_WHOLE = re.compile(f"{_REST}{{4}}".encode())
+_PERCENTS, _ESCAPES = (re.compile(f"{one}{{12,}}".encode()) for one in (_PERCENT, _ESCAPE))
+_HEXES = re.compile(f"{_HEX}{{16,}}".encode())
+_SIGNS = re.compile(rb"%|\\u00|\\x")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _HEAD = 256
-_SEEN = 500_000
 _BOMS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_SEEN = 500_000
 
 
 class Decoder:
-    """Decodes each text once: a run comes again with every version of a file."""
+    """Decodes each text once: it comes again with every version of a file."""
 
     def __init__(self) -> None:
-        self._starts = _run_starts()
+        self._first, self._second = _finder(_FIRST), _finder(_SECOND)
         self._seen: set[int] = set()
 
-    def texts(self, data: bytes, marks: Collection[int]) -> Iterator[bytes]:
-        """What is encoded in `data` and was not in what came before. `marks`: places of those of `MARKS` it has."""
+    def texts(self, data: bytes) -> Iterator[bytes]:
+        """What is encoded in `data` and was not in what came before."""
+        first = self._first(data)
+        if not first:
+            return
         if len(self._seen) > _SEEN:
             self._seen.clear()
-        if _RUN in marks:
-            yield from self._runs(data)
-        for mark, pattern in ((_PERCENT, _PERCENTS), (_ESCAPE, _ESCAPES)):
-            for found in pattern.finditer(data) if mark in marks else ():
+        second = self._second(data) if 0 in first else ()
+        if 0 in second:
+            yield from self._base64(data)
+        for there, pattern in ((1 in second, _HEXES), (1 in first, _PERCENTS), (2 in first, _ESCAPES)):
+            for found in pattern.finditer(data) if there else ():
                 if self._new(found.group()):
-                    yield bytes.fromhex(re.sub(rb"%|\\u00|\\x", b"", found.group()).decode())
+                    yield bytes.fromhex(_SIGNS.sub(b"", found.group()).decode())
 
-    def _runs(self, data: bytes) -> Iterator[bytes]:
-        known = 0  # up to here lines belong to a block that was decoded as one
-        for start in self._starts(data):
-            run = _WHOLE_RUN.match(data, start)
-            if run is None or not self._new(run.group()):
-                continue
-            yield from _of_run(run.group())
-            if start >= known:
-                block, known = _block(data, run)
-                if block and self._new(block):
-                    yield _decoded(block)
+    def _base64(self, data: bytes) -> Iterator[bytes]:
+        joined = 0  # up to here lines belong to a text that was taken as one
+        for found in _LINE.finditer(data):
+            start = found.start()
+            if start >= 4 and _WHOLE.match(data, start - 4):
+                start -= 4
+            line = data[start : found.end()]
+            if self._new(line):
+                yield _decoded(line)
+            if found.end() > joined:
+                lines, joined = _lines(data, start, found.end())
+                if lines and self._new(lines):
+                    yield _decoded(lines)
 
     def _new(self, text: bytes) -> bool:
         """Whether it was not here before; a hash collision (one in 2^64) would hide it."""
@@ -76,23 +86,46 @@ class Decoder:
         return True
 
 
-def _run_starts() -> Callable[[bytes], list[int]]:
-    """A function that says where runs of at least `LEAST` characters start."""
+def _finder(patterns: tuple[str, ...]) -> Callable[[bytes], Collection[int]]:
+    """A function that says which of the patterns stand in a text."""
     try:
-        import hyperscan
+        return _by_hyperscan(patterns)
     except ImportError:
-        return lambda data: [found.start() for found in _LONG_RUN.finditer(data)]
+        return _by_re2(patterns)
+
+
+def _by_re2(patterns: tuple[str, ...]) -> Callable[[bytes], Collection[int]]:
+    import re2
+
+    known = re2.Set.SearchSet(re2_options())
+    for pattern in patterns:
+        known.Add(pattern.encode())
+    known.Compile()
+    return lambda data: known.Match(data) or ()
+
+
+@cache
+def _by_hyperscan(patterns: tuple[str, ...]) -> Callable[[bytes], Collection[int]]:
+    import hyperscan
+
     database = hyperscan.Database()
-    database.compile(expressions=[_RUN_START.encode()], ids=[0], elements=1, flags=[0])
+    count = len(patterns)
+    flags = [hyperscan.HS_FLAG_SINGLEMATCH] * count
+    database.compile(
+        expressions=[one.encode() for one in patterns], ids=list(range(count)), elements=count, flags=flags
+    )
     database.scratch = hyperscan.Scratch(database)
+    struck: list[int] = []
 
-    def find(data: bytes) -> list[int]:
-        found: list[int] = []
+    def note(number: int, start: int, end: int, flags: int, context: object) -> None:
+        struck.append(number)
 
-        def take(number: int, start: int, end: int, flags: int, context: object) -> None:
-            found.append(end - LEAST)
-
-        database.scan(data, match_event_handler=take)
+    def find(data: bytes) -> Collection[int]:
+        database.scan(data, match_event_handler=note)
+        if not struck:
+            return ()
+        found = tuple(struck)
+        struck.clear()
         return found
 
     return find
@@ -110,26 +143,10 @@ def wide(data: bytes) -> bytes:
     return data.decode(order, "replace").encode("utf-8", "replace") if order else b""
 
 
-def _of_run(run: bytes) -> Iterator[bytes]:
-    """What a run of letters and digits may say. A path or a name may stand before base64: all alignments count."""
-    for found in _HEX.finditer(run):
-        text = bytes.fromhex(run[found.start() : found.start() + (len(found.group()) & ~1)].decode())
-        if text[:20].isascii():
-            yield text
-    if _HEX.fullmatch(run):
-        return
-    yield _decoded(run)
-    for shift in (1, 2, 3):
-        last = shift + max(0, (len(run) - shift - _PROBE) & ~3)
-        if _decoded(run[shift : shift + _PROBE]).isascii() or _decoded(run[last:]).isascii():
-            yield _decoded(run[shift:])
-
-
-def _block(data: bytes, run: re.Match[bytes]) -> tuple[bytes, int]:
-    """The lines of one length from this one on with the shorter last one, if there are any; and where they end."""
-    width = len(run.group())
-    lines, end = [run.group()], run.end()
-    while len(lines[-1]) == width <= _WIDEST and (line := _NEXT_LINE.match(data, end)) and len(line[1]) <= width:
+def _lines(data: bytes, start: int, end: int) -> tuple[bytes, int]:
+    """The text of the lines from this one on, empty when it is but one; and where they end."""
+    lines = [data[start:end]]
+    while len(lines[-1]) % 4 == 0 and (line := _NEXT.match(data, end)):
         lines.append(line[1])
         end = line.end()
     return b"".join(lines) if len(lines) > 1 else b"", end

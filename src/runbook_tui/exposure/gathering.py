@@ -38,10 +38,8 @@ class Gatherer:
 
     def text(self, data: bytes, start: int = 0) -> None:
         """Take in what stands in `data`, and what is encoded in it from `start` on."""
-        matches, marks = self._rules.look(data)
-        for match in matches:
-            self._take(match.value, match.rule.id)
-        for text in self._decoder.texts(data[start:], marks) if marks else ():
+        self._as_it_stands(data)
+        for text in self._decoder.texts(data[start:]):
             self._as_it_stands(text)
         if plain := wide(data):
             self._as_it_stands(plain)
@@ -63,7 +61,7 @@ class Gatherer:
             if kind == BLOB:
                 self.blob(data, whole=not offset and following is None)
             elif kind != TREE:
-                self.text(data, max(0, data.find(b"\n\n")))  # names of objects before it look like encoded text
+                self.text(data, max(0, data.find(b"\n\n")))  # its head is no place for encoded text
             elif self._rules.suspicious(data):  # the bytes of object names could match by chance: only file names count
                 for _, name, _ in entries(data, objects.name_size) or ():
                     self.text(name)
@@ -82,7 +80,4 @@ class Gatherer:
 
     def _as_it_stands(self, text: bytes) -> None:
         for match in self._rules.find(text):
-            self._take(match.value, match.rule.id)
-
-    def _take(self, value: bytes, rule: str) -> None:
-        self.merge({value: self._rules.places[rule]})
+            self.merge({match.value: self._rules.places[match.rule.id]})

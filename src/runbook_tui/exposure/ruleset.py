@@ -12,10 +12,9 @@ import json
 import platform
 import re
 import string
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runbook_tui.exposure.encoded import MARKS
 from runbook_tui.exposure.placeholders import placeholder, plausible
 from runbook_tui.exposure.rulefile import Rule, pattern_mistake
 
@@ -42,46 +41,29 @@ class RuleMatch(NamedTuple):
 
 
 class RuleSet:
-    """Compiled rules. `fast`: use hyperscan when it is installed; `cache`: what it compiled before.
+    """Compiled rules. `fast`: use hyperscan when it is installed; `cache`: what it compiled before."""
 
-    `decode`: say also where text stands encoded.
-    """
-
-    def __init__(
-        self, rules: Sequence[Rule], *, fast: bool = True, cache: RuleCache | None = None, decode: bool = True
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], *, fast: bool = True, cache: RuleCache | None = None) -> None:
         self.rules = tuple(rules)
         #: Rule id -> its place: the lower, the more specific.
         self.places = {rule.id: place for place, rule in enumerate(self.rules)}
         #: Bytes that two windows of one large object must share so that no match falls between them.
         self.overlap = max((rule.longest for rule in self.rules), default=0) + 2 * _BEFORE
         self._confirm: dict[int, Any] = {}  # made when first needed: most rules find nothing
-        triggers = [*(_trigger(rule.pattern) for rule in self.rules), *(MARKS if decode else ())]
-        self._quick = _hyperscan(triggers, range(len(self.rules), len(triggers)), cache) if fast else None
+        triggers = [_trigger(rule.pattern) for rule in self.rules]
+        self._quick = _hyperscan(triggers, cache) if fast else None
         left = range(len(triggers)) if self._quick is None else self._quick.refused
         self._slow = _Slow({index: triggers[index] for index in left})
         self._cache: dict[tuple[int, bool, bytes], tuple[tuple[int, int], ...]] = {}
 
     def suspicious(self, data: bytes) -> bool:
         """Whether some rule's pattern stands in `data`; nothing is filtered yet."""
-        return any(index < len(self.rules) for index in self._ends(data))
+        return bool(self._ends(data))
 
     def find(self, data: bytes) -> list[RuleMatch]:
         """Every credential in `data`, by place. What several rules take for theirs is the most specific rule's."""
-        return self.look(data)[0]
-
-    def look(self, data: bytes) -> tuple[list[RuleMatch], set[int]]:
-        """What `find` finds, and which of `encoded.MARKS` the text has."""
-        ends = self._ends(data)
-        if not ends:
-            return [], set()
-        count = len(self.rules)
-        marks = {index - count for index in ends if index >= count}
-        return self._found(data, {index: places for index, places in ends.items() if index < count}), marks
-
-    def _found(self, data: bytes, by_rule: dict[int, set[int]]) -> list[RuleMatch]:
         found: list[RuleMatch] = []
-        for index, ends in sorted(by_rule.items()):
+        for index, ends in sorted(self._ends(data).items()):
             rule = self.rules[index]
             for low, high in _windows(sorted(ends), rule.longest, len(data)):
                 for start, end in self._confirmed(index, low == 0, data[low:high]):
@@ -125,7 +107,7 @@ class RuleSet:
 
 def finds(rule: Rule, text: bytes) -> bool:
     """Whether this rule alone finds something in a text."""
-    return bool(RuleSet([rule], fast=False, decode=False).find(text))
+    return bool(RuleSet([rule], fast=False).find(text))
 
 
 def _says(window: bytes, start: int, end: int, words: Sequence[str]) -> bool:
@@ -178,10 +160,11 @@ def _trigger(pattern: str) -> str:
 def _compiled(pattern: str) -> Any:
     import re2
 
-    return re2.compile(pattern.encode(), _options())
+    return re2.compile(pattern.encode(), re2_options())
 
 
-def _options() -> Any:
+def re2_options() -> Any:
+    """For patterns of bytes: as linear as always, with room enough, and silent about foreign patterns."""
     import re2
 
     options = re2.Options()
@@ -201,7 +184,7 @@ class _Slow:
         self._patterns = {index: _compiled(pattern) for index, pattern in patterns.items()}
         self._set: Any = None
         if patterns:
-            self._set = re2.Set.SearchSet(_options())
+            self._set = re2.Set.SearchSet(re2_options())
             for pattern in patterns.values():
                 self._set.Add(pattern.encode())
             self._set.Compile()
@@ -217,11 +200,10 @@ class _Slow:
 class _Quick:
     """A hyperscan database of the patterns it takes; `refused` are the places of the others."""
 
-    def __init__(self, hyperscan: Any, patterns: Sequence[str], once: Collection[int], cache: RuleCache | None) -> None:
-        self._once = once
+    def __init__(self, hyperscan: Any, patterns: Sequence[str], cache: RuleCache | None) -> None:
         self.refused: list[int] = []
         self._database: Any = None
-        facts = (hyperscan.__version__, platform.machine(), list(patterns), list(once))
+        facts = (hyperscan.__version__, platform.machine(), list(patterns))
         name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
         kept = cache.load(name) if cache is not None else None
         if kept is None or not self._take_back(hyperscan, kept):
@@ -241,7 +223,7 @@ class _Quick:
         return True
 
     def _compile(self, hyperscan: Any, patterns: Sequence[str]) -> None:
-        flags = [hyperscan.HS_FLAG_SINGLEMATCH if index in self._once else 0 for index in range(len(patterns))]
+        flags = [0] * len(patterns)
         try:
             self._database = _database(hyperscan, patterns, range(len(patterns)), flags)
         except hyperscan.error:
@@ -279,9 +261,9 @@ def _database(hyperscan: Any, patterns: Sequence[str], ids: Sequence[int], flags
     return database
 
 
-def _hyperscan(patterns: Sequence[str], once: Collection[int], cache: RuleCache | None) -> _Quick | None:
+def _hyperscan(patterns: Sequence[str], cache: RuleCache | None) -> _Quick | None:
     try:
         import hyperscan
     except ImportError:
         return None
-    return _Quick(hyperscan, patterns, once, cache)
+    return _Quick(hyperscan, patterns, cache)

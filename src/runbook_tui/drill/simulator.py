@@ -221,6 +221,7 @@ def main() -> int:
     sys.stdout.write(json.dumps({"port": world.estate.port}) + "\n")
     sys.stdout.flush()
     sys.stdin.read()  # ends when the drill does
+    server.server_close()  # before the lock is given up: the next one wants the same port
     held.close()
     return 0
 

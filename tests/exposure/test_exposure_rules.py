@@ -15,6 +15,7 @@ from runbook_tui.exposure.rulefile import (
     Rule,
     check,
     from_format,
+    marked,
     pattern_mistake,
     read_rules,
     shipped_rules,
@@ -222,3 +223,12 @@ def test_rules_work_where_nothing_can_be_kept(tmp_path: Path) -> None:
     """Promise: a folder that cannot be written costs time, nothing else."""
     (tmp_path / "file").write_text("")
     assert RuleSet(RULES[:3], cache=RuleCache(tmp_path / "file/cache", b"k" * 32)).suspicious(b"x") is False
+
+
+@pytest.mark.parametrize("pattern", ["((?:a+)+)b", "x(?:(?:a|aa)+){1,200}b", "(?:a?){200}a{200}b", "(?:.*a){40}b"])
+def test_a_users_pattern_cannot_hold_the_search_up(pattern: str) -> None:
+    """Promise: patterns that take other engines for ever are read in linear time (the suite's limit is the bound)."""
+    assert pattern_mistake(pattern) == ""
+    rule = Rule("acme", "an Acme key", marked(pattern))
+    for fast in (True, False):
+        assert RuleSet([rule], fast=fast).find(b"x" + b"a" * 300_000) == []

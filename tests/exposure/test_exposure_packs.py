@@ -307,3 +307,46 @@ def test_damaged_loose_objects(repo: Repo, stored: bytes) -> None:
     # What git takes for an object all the same (it reads as many bytes as the object says it has) is searched.
     readable = not subprocess.run(["git", "cat-file", "blob", "aa" * 20], cwd=repo.path, capture_output=True).returncode
     assert readable or "aa" * 20 in gaps(repo.path)
+
+
+def write_loose(repo: Repo, name: str, content: bytes) -> None:
+    path = repo.path / f".git/objects/{name[:2]}/{name[2:]}"
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_bytes(zlib.compress(b"blob %d\0" % len(content) + content))
+
+
+def test_a_loose_copy_that_is_not_what_its_pack_says(tmp_path: Path) -> None:
+    """Promise: of an object that is stored twice both copies are searched, whichever git would take."""
+    repo = Repo(tmp_path / "repo")
+    repo.commit({"k": "clean\n"})
+    repo.git("gc", "-q")
+    name = repo.git("rev-parse", "HEAD:k")
+    write_loose(repo, name, f"key {VALUE}\n".encode())
+    assert [hit["paths"] for hit in hits(repo)] == [["k"]]
+    repo.git("tag", "-a", "v1", "-m", "x")
+    write_loose(repo, name, b"clean\n")  # an honest second copy changes nothing
+    assert hits(repo) == []
+
+
+def test_a_pack_with_two_objects_of_one_name(tmp_path: Path) -> None:
+    """Promise: where a pack's index gives two entries one name, both are searched."""
+    repo = Repo(tmp_path / "repo")
+    repo.commit({"k": "first\n"})
+    name = bytes.fromhex(repo.git("rev-parse", "HEAD:k"))
+    texts = [b"clean\n", f"key {VALUE}\n".encode()]
+    for order in (texts, texts[::-1]):
+        body, offsets = b"PACK" + struct.pack(">II", 2, 2), []
+        for text in order:
+            offsets.append(len(body))
+            size = len(text)
+            head = bytes([3 << 4 | size & 15 | (128 if size > 15 else 0)]) + (bytes([size >> 4]) if size > 15 else b"")
+            body += head + zlib.compress(text)
+        body += hashlib.sha1(body).digest()
+        fan = b"".join(struct.pack(">I", 2 if at >= name[0] else 0) for at in range(256))
+        index = b"\xfftOc\0\0\0\2" + fan + name * 2 + bytes(8) + struct.pack(">II", *offsets) + body[-20:]
+        index += hashlib.sha1(index).digest()
+        folder = repo.path / ".git/objects/pack"
+        (folder / f"pack-{'1' * 40}.pack").write_bytes(body)
+        (folder / f"pack-{'1' * 40}.idx").write_bytes(index)
+        assert [hit["paths"] for hit in hits(repo)] == [["k"]]

@@ -162,6 +162,9 @@ class GitObjects:
         batches = iter(lambda: list(itertools.islice(rest, _BATCH)), [])
         return [Part(len(batch), False, None, batch) for batch in batches]
 
+    def copies(self) -> list[Part]:
+        return []  # git gives out one
+
     def again(self, places: Collection[int]) -> list[Part]:
         return []  # git is the last resort
 

@@ -137,7 +137,7 @@ class HitMap:
         """
         if remotes:
             return True
-        if self._repository.bare or self._repository.config.ref_storage != "files":
+        if self._repository.bare or self._repository.config.ref_storage not in ("files", "reftable"):
             return None
         if not self._repository.config.remotes and not self._remote_refs:
             return False

@@ -70,6 +70,10 @@ class Objects(Protocol):
         """These objects."""
         ...
 
+    def copies(self) -> list[Part]:
+        """What stands under a name of which `parts` has another copy: nothing proves that they are the same."""
+        ...
+
     def again(self, places: Collection[int]) -> list[Part]:
         """These objects, which `pieces` could not read, in another way."""
         ...

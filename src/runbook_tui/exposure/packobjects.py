@@ -29,11 +29,13 @@ _LOOSE_PART = 500  # objects
 
 @dataclass(slots=True)
 class _Source:
-    """A pack, and for each of its entries the place of its object; `own` marks what is read from this one."""
+    """A pack, and for each of its entries the place of its object; `own` marks what is read from this one, `copies`
+    what was taken from elsewhere."""
 
     pack: Pack
     places: NDArray[np.int32]
     own: NDArray[np.bool_]
+    copies: NDArray[np.bool_]
 
 
 class PackObjects:
@@ -59,8 +61,9 @@ class PackObjects:
         for pack in packs:
             places = given[start : start + len(pack.names)][pack.take_rows()]
             own = self._claim(places, pack.kinds)
-            self._sources.append(_Source(pack, places, own))
+            self._sources.append(_Source(pack, places, own, (pack.kinds > 0) & ~own))
             start += len(pack.names)
+        self._copies: list[tuple[int, Path]] = []  # loose objects whose names other copies have
         self._loose = self._claim_loose(loose, given[start:].tolist())
         self._by_git: list[int] = []
         for name, place in zip(other, given[start + len(loose) :].tolist(), strict=True):
@@ -89,6 +92,8 @@ class PackObjects:
                 if kind:
                     self.kinds[place] = kind
                     claimed[place] = (path, size)
+            else:
+                self._copies.append((place, path))
         return claimed
 
     def _ask_for_kinds(self) -> None:
@@ -139,6 +144,14 @@ class PackObjects:
             batch = places[start : start + _LOOSE_PART]
             yield Part(sum(self._loose[place][1] for place in batch), True, self._loose, batch)
 
+    def copies(self) -> list[Part]:
+        found: list[Part] = []
+        for source in self._sources:
+            found += _pack_parts(source, source.copies)
+        for start in range(0, len(self._copies), _LOOSE_PART):
+            found.append(Part(0, True, self._copies, self._copies[start : start + _LOOSE_PART]))
+        return found
+
     def again(self, places: Collection[int]) -> list[Part]:
         return [Part(0, False, None, list(places))] if places else []
 
@@ -146,12 +159,16 @@ class PackObjects:
         if isinstance(part.source, Pack):
             entries, places = part.entries
             return part.source.rebuild(entries, places.tolist(), failed)
-        return self._read_loose(part.entries, failed) if part.forks else self._read_by_git(part.entries)
+        if not part.forks:
+            return self._read_by_git(part.entries)
+        copies = part.source is self._copies
+        named = part.entries if copies else ((place, self._loose[place][0]) for place in part.entries)
+        return self._read_loose(named, failed)
 
-    def _read_loose(self, places: Iterable[int], failed: array[int]) -> Iterator[Entry]:
-        for place in places:
+    def _read_loose(self, named: Iterable[tuple[int, Path]], failed: array[int]) -> Iterator[Entry]:
+        for place, path in named:
             try:
-                yield place, self.kind(place), read_loose(self._loose[place][0]), 0, None
+                yield place, self.kind(place), read_loose(path), 0, None
             except LooseDamaged:
                 failed.append(place)
 

@@ -57,6 +57,7 @@ class Sweep:
         self._total = sum(part.weight for part in (*contents, *trees))
         for share in self.over(contents, self.contents):
             self.all.add(share)
+        self._search_copies()
         self._hits = {found.place for found in self.all.found if found.kind == BLOB} or None
         for share in self.over(trees, self.trees):
             self.all.add(share)
@@ -67,6 +68,29 @@ class Sweep:
             for share in self.over(trees, self.trees):
                 self.all.edges[0].extend(share.edges[0])
                 self.all.edges[1].extend(share.edges[1])
+
+    def _search_copies(self) -> None:
+        """Search what stands under a name a second time; what the first copy has too is not told twice.
+
+        A copy that cannot be read is no gap: git too gives out the one that can.
+        """
+        known = {(one.place, one.needle, one.form, one.inner) for one in self.all.found}
+        for _, share in each(self.copies, self.objects.copies(), self._cancelled):
+            fresh = [one for one in share.found if (one.place, one.needle, one.form, one.inner) not in known]
+            known.update((one.place, one.needle, one.form, one.inner) for one in fresh)
+            share.found = fresh
+            self.all.add(share)
+
+    def copies(self, part: Part) -> Share:
+        """Work: search further copies of objects as text; who holds an object its first copy tells."""
+        share = Share()
+        blobs = BlobSearch(self.objects, self._matcher, share)
+        for place, _, data, _, _ in self.objects.pieces(part, share.failed):
+            if self._matcher.suspicious(data):
+                blobs.find(place, data, self.objects.kind(place))
+            if packed(data):
+                blobs.unpack(place, data)
+        return share
 
     def over(self, parts: Sequence[Part], work: Work) -> Iterator[Share]:
         """`work` on every part: those that may be in forked workers, the rest (and what failed there) here."""

@@ -126,6 +126,20 @@ def test_an_empty_workspace_is_one(tmp_path: Path) -> None:
         ("inventory: 1\nconsumers:\n  a: {kind: manual, used: {attested: yes}}\n", "3:28", "takes the value true", ""),
         ("inventory: 1\nconsumers:\n  a: {kind: manual, credential: x}\n", "3:21", "no credential 'x'", ""),
         ("inventory: 1\nendpoints:\n  a: {scheme: x}\n", "3:3", "'url' is missing", ""),
+        ("inventory: 1\nendpoints:\n  a: {url: 'https://a.example', facts: x}\n", "3:33", "mapping of texts", ""),
+        (
+            "inventory: 1\nendpoints:\n  a: {url: 'https://a.example', observe_url: 'https://a.example/x'}\n",
+            "3:33",
+            "no {marker}",
+            "acted?m=",
+        ),
+        (
+            "inventory: 1\nendpoints:\n  a: {url: 'https://a.example',"
+            " observe_url: 'https://a.example/{marker}', observe_log: /var/log/a}\n",
+            "3:76",
+            "not by both",
+            "",
+        ),
         ("inventory: 1\npeople:\n  a: {accounts: x}\n", "3:7", "must be a list", "provider"),
         ("inventory: 1\npeople:\n  a: {accounts: [{account: x}]}\n", "3:18", "'provider' is missing", ""),
         ("inventory: 1\npeople:\n  a: {could_read: [x]}\n", "3:20", "no credential 'x'", ""),

@@ -39,7 +39,12 @@ consumers:
   #   field: key
 
 endpoints:
-  # stripe-hooks: {url: "https://shop.example/hooks", scheme: stripe, secret: stripe-hook-secret}
+  # stripe-hooks:
+  #   url: "https://shop.example/hooks"
+  #   scheme: stripe
+  #   secret: stripe-hook-secret
+  #   old_secret: stripe-hook-secret-old                       # must be refused
+  #   observe_url: "https://shop.example/acted?m={marker}"   # tells which deliveries were acted on; or observe_log: FILE
 
 people:
   # ada:
@@ -56,6 +61,7 @@ FOLDERS = {
     "playbooks": "Own playbooks (*.yaml); `runbook playbook check FILE` looks them over.",
     "manifests": "Own providers (*.yaml); one of a shipped provider's id takes its place.",
     "schemes": "Own webhook schemes (*.yaml).",
+    "rules": "Own rules of what credentials look like (*.yaml), for `runbook scan --rules`.",
     "drills": "Results of drills.",
 }
 

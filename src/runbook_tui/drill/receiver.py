@@ -33,6 +33,7 @@ from runbook_tui.drill.endpoint.acts import Acts
 from runbook_tui.drill.endpoint.behaviour import MOST_BODY, Endpoint
 from runbook_tui.drill.endpoint.setup import Arrived, Setup
 from runbook_tui.drill.estate import Receiver
+from runbook_tui.drill.matching import Incoming
 from runbook_tui.drill.reply import Reply
 from runbook_tui.foundation.harden import harden
 from runbook_tui.net.lockdown import lock_down
@@ -46,11 +47,21 @@ _HUGE = 10_000_000  # bytes of `huge_answer`
 _DRIP = 0.2  # seconds between two bytes of `trickles`
 
 
-def judge(receiver: Receiver, rest: str, headers: Mapping[str, str], body: bytes, now: float) -> Reply:
-    """The answer of a simulated world's receiver to one POST; `rest` is the path after the endpoint's own."""
+def judge(receiver: Receiver, acts: Acts, incoming: Incoming, now: float) -> Reply:
+    """The answer of a simulated world's receiver to one request, whose path is what stands behind the endpoint's own.
+
+    `acts` is what it did so far.
+    """
     setup = Setup(_schemes().get(receiver.scheme), receiver.secret)
-    path = f"/{rest}" if rest else ""
-    return Endpoint(setup, Acts()).answer(Arrived("POST", path, "", tuple(headers.items()), body), now)
+    arrived = Arrived(incoming.method, incoming.path, incoming.query, tuple(incoming.headers.items()), incoming.body)
+    return Endpoint(setup, acts).answer(arrived, now)
+
+
+def acted(acts: Acts, query: str) -> Reply:
+    """What an observer is told who asks with `marker=` in the query."""
+    marker = parse_qs(query).get("marker", [""])[0]
+    times = [act.at for act in acts.found(marker)]
+    return Reply(200, {"marker": marker, "acted": len(times), "times": times})
 
 
 @lru_cache(maxsize=1)
@@ -214,9 +225,7 @@ class _Observer(_Handler):
         receiver = self.server.receiver
         path, _, query = self.path.partition("?")
         if path == "/acted":
-            marker = parse_qs(query).get("marker", [""])[0]
-            times = [act.at for act in receiver.acts.found(marker)]
-            self.write(Reply(200, {"marker": marker, "acted": len(times), "times": times}))
+            self.write(acted(receiver.acts, query))
         elif path == "/arrivals":
             self.write(Reply(200, {"arrivals": list(receiver.arrivals)}))
         else:

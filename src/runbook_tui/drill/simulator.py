@@ -7,6 +7,7 @@ Serves on 127.0.0.1 until standard input closes or SIGTERM comes:
 
     /<provider>/<origin>/…    the simulated providers
     /endpoint/<id>[/token]    the webhook receiver
+    /acted/<id>?marker=...    what that receiver did, for an observer
     /consumer/<id>/health     the consumers
     /dashboard/<token>        the first provider's dashboard, for a person (see `page`)
     /control/…                what only the drill itself may ask (header Drill-Control)
@@ -27,12 +28,14 @@ import socketserver
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO, Any
 
 from runbook_tui.drill import page, receiver, services
+from runbook_tui.drill.endpoint.acts import Acts
 from runbook_tui.drill.estate import Estate, load, save
 from runbook_tui.drill.matching import Incoming
 from runbook_tui.drill.reply import Reply
@@ -58,6 +61,7 @@ class World:
         self._vendors = {one.id: Vendor(one, self.estate) for one in map(read_manifest, manifests)}
         self._control = control
         self._lock = threading.Lock()
+        self._acts = {one.id: Acts() for one in self.estate.receivers}
 
     def save(self) -> None:
         save(self.estate, self._path)
@@ -72,6 +76,8 @@ class World:
                 found = self._own(rest, incoming)
             elif head == "endpoint":
                 found = self._deliver(rest, incoming)
+            elif head == "acted":
+                found = receiver.acted(self._acts[rest], incoming.query) if rest in self._acts else Reply(404, None)
             elif head == "consumer":
                 found = self._health(rest)
             elif head == "dashboard":
@@ -87,11 +93,12 @@ class World:
             return found
 
     def _deliver(self, rest: str, incoming: Incoming) -> Reply:
-        name, _, token = rest.partition("/")
+        name, slash, below = rest.partition("/")
         one = next((one for one in self.estate.receivers if one.id == name), None)
-        if one is None or incoming.method != "POST":
+        if one is None:
             return Reply(404, {"error": "not found"})
-        return receiver.judge(one, token, incoming.headers, incoming.body, self.estate.time().timestamp())
+        inside = replace(incoming, path=slash + below)
+        return receiver.judge(one, self._acts[name], inside, self.estate.time().timestamp())
 
     def _health(self, rest: str) -> Reply:
         name = rest.removesuffix("/health")

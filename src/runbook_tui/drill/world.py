@@ -248,7 +248,8 @@ def _inventory(scenario: Scenario, folder: Path, base: str) -> Inventory:
     }
     if scenario.endpoint is not None:
         one = scenario.endpoint
-        entry = {"url": f"{base}/endpoint/{one.id}", "scheme": one.scheme}
+        observer = f"{base}/acted/{one.id}?marker={{marker}}"
+        entry = {"url": f"{base}/endpoint/{one.id}", "scheme": one.scheme, "observe_url": observer}
         data["endpoints"] = {one.id: {**entry, "secret": one.secret, "old_secret": one.old_secret}}
     text = json.dumps(data, indent=1)
     write_atomic(folder / "inventory.yaml", text.encode())

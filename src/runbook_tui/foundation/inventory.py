@@ -61,13 +61,22 @@ class Consumer:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A URL that receives webhooks; `secret` is the credential that signs them, `old_secret` the one before it."""
+    """A URL that receives webhooks; `secret` is the credential that signs them, `old_secret` the one before it.
+
+    `scope` is the own project, account or app, `facts` what else the scheme asks for (a webhook id, say). `observe_url`
+    (with `{marker}`) or `observe_log` (a file) tells which deliveries were acted on.
+    """
 
     id: str
     url: str
     scheme: str = ""
     secret: str = ""
     old_secret: str = ""
+    scope: str = ""
+    variant: str = ""
+    observe_url: str = ""
+    observe_log: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -237,11 +246,18 @@ class _Reader:
         return ProofOfUse(kind)
 
     def endpoint(self, name: str, at: Path_, value: Any) -> Endpoint:
-        plain = ("url", "scheme", "secret", "old_secret")
-        fields = self.mapping(at, value, plain)
+        plain = ("url", "scheme", "secret", "old_secret", "scope", "variant", "observe_url", "observe_log")
+        fields = self.mapping(at, value, (*plain, "facts"))
         texts = {part: self.text((*at, part), fields.get(part), required=part == "url") for part in plain}
-        self._url((*at, "url"), texts["url"])
-        return Endpoint(name, **texts)
+        for part in ("url", "observe_url"):
+            self._url((*at, part), texts[part])
+        if texts["observe_url"] and texts["observe_log"]:
+            self.mistake((*at, "observe_log"), "an endpoint is observed by a URL or by a log, not by both")
+        if texts["observe_url"] and "{marker}" not in texts["observe_url"]:
+            self.mistake(
+                (*at, "observe_url"), "the URL has no {marker}", "write it like https://app.example/acted?m={marker}"
+            )
+        return Endpoint(name, **texts, facts=self.text_map((*at, "facts"), fields.get("facts")))
 
     def person(self, name: str, at: Path_, value: Any) -> Person:
         fields = self.mapping(at, value, ("name", "email", "accounts", "could_read"))

@@ -57,7 +57,8 @@ def test_init_makes_a_workspace_once(tmp_path: Path) -> None:
     assert "none usable yet: there is no OS keyring" in done.stdout
     root = tmp_path / "team"
     assert Workspace.load(root).credentials == {}
-    assert {path.name for path in root.iterdir()} == {"inventory.yaml", "playbooks", "manifests", "schemes", "drills"}
+    folders = {"playbooks", "manifests", "schemes", "rules", "drills"}
+    assert {path.name for path in root.iterdir()} == {"inventory.yaml", *folders}
     (root / "inventory.yaml").write_text("inventory: 1\n# ours\n")
     again = _run(env, tmp_path, "init", "team")
     assert again.returncode == 2

@@ -43,8 +43,8 @@ endpoints:
   #   url: "https://shop.example/hooks"
   #   scheme: stripe
   #   secret: stripe-hook-secret
-  #   old_secret: stripe-hook-secret-old                       # must be refused
-  #   observe_url: "https://shop.example/acted?m={marker}"   # tells which deliveries were acted on; or observe_log: FILE
+  #   old_secret: stripe-hook-secret-old                     # must be refused
+  #   observe_url: "https://shop.example/acted?m={marker}"   # was it acted on? (or observe_log: FILE)
 
 people:
   # ada:

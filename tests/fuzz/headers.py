@@ -16,7 +16,7 @@ from runbook_tui.providers.pacing import LONGEST, demanded
 from runbook_tui.providers.paging import _NEXT
 from runbook_tui.webhooks.registry import read
 from runbook_tui.webhooks.scheme import HEADER_TOKENS, Case, Template
-from runbook_tui.webhooks.verdicts import judge
+from runbook_tui.webhooks.deliver import judge
 
 _SCHEMES = Path(__file__).parents[2] / "src/runbook_tui/webhooks/schemes"
 _SCHEME = read(_SCHEMES / "stripe.yaml")

@@ -20,7 +20,7 @@ from runbook_tui.providers.pacing import LONGEST, demanded
 from runbook_tui.providers.paging import _NEXT
 from runbook_tui.webhooks.registry import Schemes
 from runbook_tui.webhooks.scheme import Case
-from runbook_tui.webhooks.verdicts import judge
+from runbook_tui.webhooks.deliver import judge
 
 NOW = datetime(2026, 11, 21, 22, 4, tzinfo=UTC)
 

@@ -20,10 +20,9 @@ from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.net.client import Answer, Network, Request
 from runbook_tui.net.fault import NetFault
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks.deliver import origin, patience, three_answers
+from runbook_tui.webhooks.deliver import Result, conclusions, origin, overall, patience, three_answers
 from runbook_tui.webhooks.registry import Schemes
 from runbook_tui.webhooks.scheme import Scheme
-from runbook_tui.webhooks.verdicts import Result, conclusions, overall
 
 SCHEMES = Schemes.load()
 Headers = dict[str, str]

@@ -77,3 +77,8 @@ def facts_of(name: str) -> tuple[str, ...]:
 def tokens_of(name: str) -> tuple[str, ...]:
     """Tokens that the hook adds for header templates; none without a hook."""
     return tuple(getattr(hook(name), "TOKENS", ())) if name else ()
+
+
+def rewrites(scheme: Scheme) -> bool:
+    """The proof stands inside the body, which is written anew with it."""
+    return bool(scheme.code) and hasattr(hook(scheme.code), "place")

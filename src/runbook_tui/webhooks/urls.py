@@ -35,6 +35,11 @@ def check_endpoint(url: str, *, carries_secret: bool) -> None:
         raise RunbookError("this scheme sends the secret itself, and the endpoint is not https", "use an https URL")
 
 
+def is_local(url: str) -> bool:
+    """Whether the endpoint is on this machine, by its name."""
+    return _is_loopback(urlsplit(url).hostname or "")
+
+
 def with_token(url: str, token: str) -> str:
     """`url` with the path token in place of `{token}`, or as a last path segment when there is no placeholder."""
     if token in url:

@@ -1,159 +1,299 @@
-"""What an endpoint's answer says about it, and what a whole test proves and does not prove. Pure."""
+"""What the answers to a case and an observer's word say about an endpoint. Pure.
+
+A status alone cannot prove that nothing was done. So a refusal passes as a refusal, and what is about effects (a
+duplicate, an unknown event, somebody else's project) stays inconclusive until an observer that was seen to work speaks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from runbook_tui.net.client import Answer
 from runbook_tui.net.fault import NetFault
-from runbook_tui.webhooks.scheme import Case, Scheme
+from runbook_tui.webhooks.cases import CONTROLS, Planned, expected
+from runbook_tui.webhooks.findings import Finding
+from runbook_tui.webhooks.scheme import Scheme
 
-_NO_ANSWER_ABOUT_US = frozenset({408, 429})  # the server speaks about itself or its load, not about the delivery
-_SKEW_MARGIN = 30  # seconds; a `Date` header is coarse
+_ABOUT_ITSELF = frozenset({408, 429})  # the server speaks about itself or its load, not about the delivery
+_GONE = (404, 410)
+_BROKEN = frozenset({"tls", "too_large", "garbled"})  # no matter of the network between us
+_FRONTS = ("cf-mitigated", "x-amzn-waf-action", "via", "server")  # headers by which a front door shows itself
+_RAYS = ("cf-ray", "x-sucuri-id", "x-iinfo", "x-akamai-request-id")  # of those, what differs in every answer
+_REFUSING = ("refuse", "abuse", "survive")
+_ORDER = ("fail", "inconclusive", "warn", "pass")
+Verdict = tuple[str, str]  # verdict, reason in one sentence without a full stop
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of one case. `acted` and `count` are the observer's; `mismatch` compares a handshake's answer."""
+
+    answers: tuple[Answer | NetFault, ...]
+    acted: bool | None = None
+    count: int | None = None
+    mismatch: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all cases of a run have in common. `watched`: an observer was seen to work.
+
+    `until` is the end of a declared overlap in which the old secret still counts (None: it leaked, none is allowed).
+    `first` is the answer to P1, `nobody` the one to an address that is nobody's.
+    """
+
+    now: datetime
+    watched: bool = False
+    until: datetime | None = None
+    first: Answer | None = None
+    nobody: Answer | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one delivery. Nothing in it is secret; `data()` is fit for the journal and the report."""
+    """What came of one case. Nothing in it is secret; `data()` is fit for the journal and the report."""
 
     id: str
     title: str
     expected: str
     status: int | None  # None: not sent, or no answer
-    verdict: str  # pass | fail | inconclusive
-    reason: str
-    milliseconds: int | None
+    verdict: str  # one of findings.VERDICTS
+    reason: str  # one sentence, without a full stop
+    milliseconds: int | None = None
+    acted: bool | None = None
+    expect: str = ""  # of cases.EXPECTATIONS
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "id": self.id,
+            "title": self.title,
+            "expected": self.expected,
+            "status": self.status,
+            "acted": self.acted,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "milliseconds": self.milliseconds,
+            "evidence": dict(self.evidence),
+        }
 
 
-def expected(scheme: Scheme, case: Case) -> str:
-    if case.accept:
-        return "2xx"
-    return "404 or 410" if scheme.kind == "url-token" else "refused (4xx)"
-
-
-def judge(scheme: Scheme, case: Case, answer: Answer, now: datetime) -> Result:
-    """The verdict of one answer on its own; `between_controls` then weighs the refusals."""
-    verdict, reason = (_accepting if case.accept else _refusing)(scheme, answer, now)
-    return Result(
-        case.id, case.title, expected(scheme, case), answer.status, verdict, reason, round(answer.seconds * 1000)
+def judge(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) -> Result:
+    """The verdict of one case on its own; `between_controls` then weighs the refusals."""
+    judged = {"accept": _accepting, "bytes": _accepting, "variant": _accepting, "probe": _probing, "once": _once}.get(
+        planned.expect, _inert if planned.expect == "inert" else _refusing
     )
+    verdict, reason = judged(scheme, planned, heard, setting)
+    last = heard.answers[-1] if heard.answers else None
+    answered = [one for one in heard.answers if isinstance(one, Answer)]
+    status = _telling(answered).status if answered and isinstance(last, Answer) else None
+    took = round(answered[-1].seconds * 1000) if answered else None
+    return replace(left_out(scheme, planned, verdict, reason), status=status, milliseconds=took, acted=heard.acted)
 
 
-def unreached(scheme: Scheme, case: Case, fault: NetFault) -> Result:
-    """The verdict when no answer came.
-
-    On a valid delivery, broken TLS is a failure, and so is silence beyond the vendor's published limit (the caller
-    waits longer than that, see `deliver.patience`). Everything else may be the network between us.
-    """
-    silent = fault.kind == "timeout" and fault.sent and scheme.answer_within > 0
-    verdict = "fail" if case.accept and (fault.kind == "tls" or silent) else "inconclusive"
-    return Result(case.id, case.title, expected(scheme, case), None, verdict, f"no answer: {fault.message}", None)
+def left_out(scheme: Scheme, planned: Planned, verdict: str, reason: str) -> Result:
+    """The result of a case that was not sent."""
+    return Result(planned.id, planned.title, expected(scheme, planned), None, verdict, reason, expect=planned.expect)
 
 
-def not_sent(scheme: Scheme, case: Case, reason: str) -> Result:
-    return Result(case.id, case.title, expected(scheme, case), None, "inconclusive", f"not sent: {reason}", None)
+def accepted(result: Result) -> bool:
+    return result.status is not None and 200 <= result.status < 300 and result.verdict in ("pass", "warn")
 
 
-def between_controls(results: Sequence[Result], controls: Sequence[str]) -> list[Result]:
+def between_controls(results: Sequence[Result], *, attested: bool = False) -> list[Result]:
     """A refusal counts only between accepted deliveries: an endpoint that is down refuses everything.
 
-    An acceptance of what should be refused stays a failure: it needs no control.
+    An acceptance or an effect of what should be refused stays a failure: it needs no control. `attested`: the vendor's
+    own delivery was seen, where nobody else can make one.
     """
-    if all(result.verdict == "pass" for result in results if result.id in controls):
+    if attested or all(any(one.id == name and accepted(one) for one in results) for name in CONTROLS):
         return list(results)
-    why = "counts only between two accepted deliveries with the new secret"
-    return [_weakened(result, why) if _needs_control(result, controls) else result for result in results]
+    why = "counts only between two accepted deliveries"
+    return [
+        replace(one, verdict="inconclusive", reason=f"{one.reason}; {why}") if _bare(one) else one for one in results
+    ]
 
 
-def overall(results: Sequence[Result]) -> str:
-    """fail when any failed, else inconclusive when any is, else pass."""
-    found = {result.verdict for result in results}
-    return next((verdict for verdict in ("fail", "inconclusive") if verdict in found), "pass")
+def overall(results: Sequence[Result], findings: Sequence[Finding] = ()) -> str:
+    """fail when anything failed; else inconclusive when a case is; else warn; else pass.
+
+    Findings beside the cases fail or warn; what they could not tell does not count.
+    """
+    found = {one.verdict for one in results} | {one.verdict for one in findings if one.verdict in ("fail", "warn")}
+    return next((verdict for verdict in _ORDER if verdict in found), "inconclusive")
 
 
-def conclusions(scheme: Scheme, results: Sequence[Result]) -> tuple[list[str], list[str]]:
-    """(what is proven, what is not), in sentences for the screen and the report."""
-    by_id = {result.id: result.verdict for result in results}
-    path = scheme.kind == "url-token"
-    said = {
-        "new": "the endpoint answers on the path with the new token" if path else "the new secret is accepted",
-        "old": "the path with the old token is gone" if path else "the old secret is refused",
-        "unsigned": "the path without a token is not served" if path else "an unsigned delivery is refused",
-        "control": "the endpoint still accepted the new secret after the refusals",
-    }
-    proven = [text for case, text in said.items() if by_id.get(case) == "pass"]
-    open_points = [f"not shown: {text}" for case, text in said.items() if by_id.get(case) != "pass"]
-    if not scheme.covers:
-        open_points.append(
-            "whether a delivery was acted on, or its project and event were checked: nothing is signed, and such an "
-            "endpoint may answer 200 to anything that carries the secret"
-        )
-    else:
-        open_points.append("whether a refused delivery was acted on all the same: a status code cannot tell")
-    return proven, open_points
+def rotation(results: Sequence[Result]) -> str:
+    """The verdict on the rotation alone: the new secret is accepted, the old one and none at all are refused."""
+    return overall([one for one in results if one.id in (*CONTROLS, "N1") or one.id.startswith("N3")])
 
 
-def _accepting(scheme: Scheme, answer: Answer, now: datetime) -> tuple[str, str]:
+def _bare(result: Result) -> bool:
+    """A verdict that rests on a refusal alone."""
+    taken = result.status is not None and 200 <= result.status < 300
+    decided = result.verdict in ("pass", "warn", "fail")
+    return result.expect in _REFUSING and decided and not taken and result.acted is not True
+
+
+def _telling(answers: Sequence[Answer]) -> Answer:
+    """The answer that says most: the worst one."""
+    return max(answers, key=lambda one: (one.status >= 500, one.status >= 300, one.status))
+
+
+def _plain(answer: Answer) -> Verdict | None:
+    """What goes for every case: an answer that judges no delivery."""
     status = answer.status
-    if 300 <= status < 400:
-        return "fail", f"answered {status}: vendors do not follow redirects"
-    if status in _NO_ANSWER_ABOUT_US:
-        return "inconclusive", f"answered {status}: the endpoint did not judge the delivery"
-    if status >= 500:
-        return "fail", f"answered {status}: the endpoint failed on a valid delivery"
-    if not 200 <= status < 300:
-        return "fail", f"answered {status} to a valid delivery{_skew(scheme, answer, now)}"
-    if scheme.answer_within and answer.seconds > scheme.answer_within:
-        limit = f"{scheme.answer_within:g} s"
-        return "fail", f"answered {status}, but after {answer.seconds:.1f} s; {scheme.name} waits {limit}"
-    if not scheme.covers:
-        return "pass", f"answered {status}: the endpoint is there; whether it acted on the delivery is not shown"
-    return "pass", f"answered {status}"
-
-
-def _refusing(scheme: Scheme, answer: Answer, _now: datetime) -> tuple[str, str]:
-    status = answer.status
-    if 200 <= status < 300:
-        caution = f" ({scheme.safe_event.caution})" if scheme.safe_event.caution else ""
-        return "fail", f"answered {status} where a refusal was expected{caution}"
-    if 300 <= status < 400:
-        return "fail", f"answered {status}: a redirect is no refusal"
-    if status >= 500:
-        return "fail", f"answered {status}: the endpoint failed instead of refusing"
-    if status in _NO_ANSWER_ABOUT_US:
+    if status in _ABOUT_ITSELF:
         return "inconclusive", f"answered {status}: the endpoint did not judge the delivery"
     if status < 200:
         return "inconclusive", f"answered {status}: not a final answer"
-    if scheme.kind == "url-token" and status not in (404, 410):
-        return "pass", f"refused with {status}; 404 would not tell a stranger that something is here"
-    return "pass", f"refused with {status}"
+    if 300 <= status < 400:
+        return "fail", f"answered {status}: vendors do not follow redirects"
+    return None
 
 
-def _skew(scheme: Scheme, answer: Answer, now: datetime) -> str:
-    """A hint when the endpoint's clock, not the secret, may be why a timestamped delivery was refused."""
-    header = answer.header("date")
-    if scheme.tolerance is None or header is None:
-        return ""
-    try:
-        skew = abs((now - parsedate_to_datetime(header)).total_seconds())
-    except (TypeError, ValueError, OverflowError):
-        return ""
-    if skew <= max(_SKEW_MARGIN, scheme.tolerance.past / 2):
-        return ""
-    return f"; its clock and ours differ by {skew:.0f} s, which alone may be the reason"
+def _accepting(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) -> Verdict:
+    worst: Verdict = ("pass", "")
+    for answer in heard.answers:
+        worst = min(worst, _accepted(scheme, planned, answer), key=lambda one: _ORDER.index(one[0]))
+        worst = worst if worst[1] else _accepted(scheme, planned, answer)
+    verdict, reason = worst
+    if verdict not in ("pass", "warn") or planned.requests > 1:
+        return verdict, reason
+    if heard.acted:
+        return verdict, f"{reason} and was acted on"
+    if heard.acted is False and planned.expect == "accept":
+        if setting.watched:
+            return "fail", f"{reason}, and had no effect: a valid delivery is lost"
+        if planned.id in CONTROLS:
+            return "warn", f"{reason}, and the observer saw no effect: doubt the observer, or the endpoint"
+    return verdict, reason
 
 
-def _needs_control(result: Result, controls: Sequence[str]) -> bool:
-    accepted = result.status is not None and 200 <= result.status < 300
-    return result.id not in controls and result.verdict != "inconclusive" and not accepted
+def _accepted(scheme: Scheme, planned: Planned, answer: Answer | NetFault) -> Verdict:
+    if isinstance(answer, NetFault):
+        # The caller waits longer than the vendor would, so silence is a failure where a limit is published.
+        silent = answer.kind == "timeout" and answer.sent and scheme.answer_within > 0
+        return "fail" if answer.kind in _BROKEN or silent else "inconclusive", f"no answer: {answer.message}"
+    status, general = answer.status, _plain(answer)
+    if general is not None:
+        return general
+    if status >= 500:
+        return "fail", f"answered {status}: the endpoint failed on a valid delivery"
+    if status >= 400:
+        if planned.expect == "bytes":
+            return "warn", f"answered {status}: it does not verify the bytes as they came, or refuses an unknown member"
+        if planned.expect == "variant":
+            return "warn", f"answered {status}: it does not take this envelope"
+        return "fail", f"answered {status} to a valid delivery"
+    if scheme.answer_within and answer.seconds > scheme.answer_within:
+        limit = f"{scheme.answer_within:g} s"
+        return "fail", f"answered {status}, but after {answer.seconds:.1f} s; {scheme.name} waits {limit}"
+    if status not in scheme.answers.ok:
+        return "warn", f"answered {status} where {scheme.name} asks for {scheme.answers.ok}"
+    return "pass", f"answered {status}"
 
 
-def _weakened(result: Result, why: str) -> Result:
-    return replace(result, verdict="inconclusive", reason=f"{result.reason}; {why}")
+def _refusing(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) -> Verdict:
+    answer = heard.answers[-1]
+    if heard.acted:
+        said = "no answer" if isinstance(answer, NetFault) else f"answered {answer.status}"
+        return "fail", f"{said}, and it was acted on"
+    if isinstance(answer, NetFault):
+        hung = planned.expect == "survive" and answer.kind == "timeout" and answer.sent
+        return "fail" if hung else "inconclusive", f"no answer: {answer.message}"
+    status, general = answer.status, _plain(answer)
+    if general is not None:
+        return general
+    if status >= 500:
+        return "fail", f"answered {status}: the endpoint failed instead of refusing"
+    if status < 300:
+        return _taken(scheme, planned, heard, setting, status)
+    if status == 403 and (front := _upstream(answer, setting)):
+        return "inconclusive", f"refused upstream with 403: {front}"
+    if scheme.kind == "url-token" and status not in _GONE and planned.expect == "refuse":
+        return "warn", f"refused with {status}; 404 would not tell a stranger that something is here"
+    known = setting.watched and heard.acted is False
+    return "pass", f"refused with {status}{' and had no effect' if known else '; whether it had an effect is not shown'}"
+
+
+def _taken(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting, status: int) -> Verdict:
+    """A 2xx where a refusal was expected."""
+    if planned.expect == "abuse":
+        if heard.mismatch:
+            return "warn", f"answered {status} to a request that it should refuse, and gave nothing away"
+        return "fail", f"answered {status} as it should answer the vendor alone"
+    if planned.id == "N1" and setting.until is not None and setting.now < setting.until:
+        return "warn", f"the old secret is accepted until {setting.until:%Y-%m-%d %H:%M} UTC, as was declared"
+    if planned.gentle:
+        return "warn", f"answered {status}: {planned.gentle}"
+    if heard.acted is False and setting.watched:
+        return "warn", f"answered {status} and had no effect: the vendor takes it for delivered"
+    if planned.expect == "survive" and planned.case.signed:
+        return "warn", f"answered {status} where a refusal was expected"
+    caution = f" ({scheme.safe_event.caution})" if scheme.safe_event.caution else ""
+    return "fail", f"answered {status} where a refusal was expected{caution}"
+
+
+def _upstream(answer: Answer, setting: Setting) -> str:
+    """Why a 403 seems to come from something before the endpoint, "" when it does not."""
+    nobody, first = setting.nobody, setting.first
+    if nobody is not None and (nobody.status, nobody.body) == (403, answer.body):
+        return "an address that is nobody's gets the same answer"
+    if first is not None:
+        found = [name for name in _FRONTS if answer.header(name) and answer.header(name) != first.header(name)]
+        found += [name for name in _RAYS if answer.header(name) and not first.header(name)]
+        if found:
+            return f"its header {found[0]} is not the one of accepted deliveries"
+    return ""
+
+
+def _probing(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) -> Verdict:
+    answer = heard.answers[-1]
+    if isinstance(answer, NetFault):
+        return _accepted(scheme, planned, answer)
+    if heard.mismatch:
+        return _plain(answer) or ("fail", heard.mismatch)
+    if heard.acted:
+        return "fail", f"answered {answer.status} as {scheme.name} asks, but took the probe for an event"
+    return "pass", f"answered {answer.status} as {scheme.name} asks"
+
+
+def _inert(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) -> Verdict:
+    answer = heard.answers[-1]
+    if heard.acted:
+        return "fail", "it was acted on"
+    if isinstance(answer, NetFault):
+        return _accepted(scheme, planned, answer)
+    if (general := _plain(answer)) is not None:
+        return general
+    if answer.status >= 500:
+        return "fail", f"answered {answer.status}: the endpoint failed on it"
+    return _unless_watched(f"answered {answer.status}", "had no effect", heard.acted is False, setting)
+
+
+def _once(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) -> Verdict:
+    answers = [one for one in heard.answers if isinstance(one, Answer)]
+    if len(answers) < len(heard.answers):
+        return "inconclusive", f"{len(heard.answers) - len(answers)} of {len(heard.answers)} got no answer"
+    shown = "answered " + ", ".join(str(one.status) for one in answers)
+    for one in answers:
+        if (general := _plain(one)) is not None:
+            return general
+    if any(one.status >= 500 for one in answers):
+        return "fail", f"{shown}: the endpoint failed on a duplicate"
+    if not any(one.status < 300 for one in answers):
+        return "fail", f"{shown}: a valid delivery was refused"
+    if setting.watched and heard.count is not None and heard.count != 1:
+        return "fail", f"{shown}, and was acted on {heard.count} times"
+    return _unless_watched(shown, "was acted on once", heard.count == 1, setting)
+
+
+def _unless_watched(shown: str, effect: str, known: bool, setting: Setting) -> Verdict:
+    if setting.watched and known:
+        return "pass", f"{shown} and {effect}"
+    why = "the observer cannot tell" if setting.watched else "no observer has shown it"
+    return "inconclusive", f"{shown}; whether it {effect} is open: {why}"

@@ -1,0 +1,413 @@
+"""Proves at an endpoint that it accepts the new secret and refuses everything else.
+
+The way to it is looked at first, and nothing that carries a secret is sent before that passes. Then the plan's cases go
+out one after the other, two a second at most, and an observer is asked what they did. See `cases` for the plan,
+`verdicts` for what answers mean, `outcome` for the document that comes of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from runbook_tui.foundation.clock import Clock
+from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.net.client import Answer, Request
+from runbook_tui.net.fault import NetFault
+from runbook_tui.secrets.secret import Secret
+from runbook_tui.webhooks import tokens
+from runbook_tui.webhooks.cases import LIMIT, Knowledge, Planned, diagnostics, plan
+from runbook_tui.webhooks.findings import Finding
+from runbook_tui.webhooks.handshakes import matches
+from runbook_tui.webhooks.making import Keys, Made, Maker, random_like
+from runbook_tui.webhooks.observer import Watch
+from runbook_tui.webhooks.outcome import Report
+from runbook_tui.webhooks.scheme import Scheme
+from runbook_tui.webhooks.speed import acknowledgement
+from runbook_tui.webhooks.transport import Transport
+from runbook_tui.webhooks.urls import check_endpoint, is_local, without_token
+from runbook_tui.webhooks.verdicts import Heard, Result, Setting, judge, left_out
+
+PAUSE = 0.5  # seconds between two requests
+_USUAL_WAIT, _GRACE = 15.0, 5.0  # seconds; where a vendor publishes no limit, and what is added to see a late answer
+_ECHO = "The answer to a valid delivery does not repeat the secret"
+_WITHOUT_P1 = ("N1", "N3", "D-")  # what is still sent when the first valid delivery was refused
+
+Send = Callable[[Request], Answer]
+Examine = Callable[[Callable[[], None]], Transport]
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What is to be tested. `url` is without the path token, or has `{token}` in its place.
+
+    `new` is None where only the vendor can sign; a test key in PEM form may stand in for the vendor's. `until`: the
+    old secret may still be accepted until then (declared by the operator; a leak has no such time). `acting`: also the
+    handshakes that may change the endpoint.
+    """
+
+    scheme: Scheme
+    url: str
+    new: Secret | None
+    old: Secret | None = None
+    other: Secret | None = None  # another endpoint's
+    scope: str = ""  # the own project, account or app, as deliveries name it
+    facts: Mapping[str, str] = field(default_factory=dict)
+    variant: str = ""
+    until: datetime | None = None
+    acting: bool = False
+
+
+def origin(scheme: Scheme, url: str) -> str:
+    """The URL prefix under which every request of a bench of `url` lies: what the guarded client is to allow."""
+    return without_token(url) if scheme.kind == "url-token" else url.partition("?")[0]
+
+
+def patience(scheme: Scheme) -> float:
+    """The deadline, in seconds, to give the guarded client: longer than the vendor itself would wait."""
+    return (scheme.answer_within or _USUAL_WAIT) + _GRACE
+
+
+class Bench:
+    """One run. `planned` is what will be sent, to be shown before; `run` sends it; `report` tells, also half-way."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        send: Send,
+        clock: Clock,
+        *,
+        watch: Watch | None = None,
+        pause: float = PAUSE,
+        progress: Callable[[Result], None] = lambda _: None,
+        vendor: Callable[[str], str] | None = None,
+        fingerprint: Callable[[Secret], str] | None = None,
+        run: str = "",
+    ) -> None:
+        """RunbookError before anything is sent: bad URL, a secret in the wrong form, old and new alike, facts missing.
+
+        `send` goes through the guarded client, with `origin` as its only origin and `patience` as its deadline; it
+        raises NetFault when there is no answer, and a redirect is an answer. `pause` below `PAUSE` is for this machine
+        alone. `progress` hears of each case at once; an observer may change the verdict at the end. `vendor` asks the
+        operator to trigger a delivery of the vendor's and returns a text by which the observer finds it.
+        `fingerprint` names secrets in the evidence. `run` makes the ids of this run unlike all others.
+        """
+        _check(orders)
+        if pause < PAUSE and not is_local(orders.url):
+            raise RunbookError("only an endpoint on this machine may be asked faster than twice a second")
+        scheme = orders.scheme
+        self.orders = orders
+        self._send, self._clock, self._watch, self._pause = send, clock, watch, pause
+        self._progress, self._vendor, self._fingerprint = progress, vendor, fingerprint
+        token = orders.new if scheme.kind == "url-token" else None
+        misses = tokens.near_misses(orders.url, token, orders.old) if token else []
+        keys = Keys(orders.new, orders.old, orders.other, random_like(scheme, orders.new))
+        self._maker = Maker(scheme, orders.url, keys, run or secrets.token_hex(6), orders.facts, misses)
+        self.planned = plan(scheme, _knowledge(orders, misses))
+        self.diagnostics = diagnostics(scheme) if orders.new is not None else []
+        self.example = self._rehearse()
+        self.transport: Transport | None = None
+        self.stopped = ""  # why the rest was not sent
+        self.watched = False
+        self.requests = 0
+        self._heard: dict[str, Heard] = {}
+        self._made: dict[str, list[Made]] = {}
+        self._results: dict[str, Result] = {}
+        self._nobody: Answer | None = None
+        self._attested = False
+        self._crashes = 0
+        self._free_at = 0  # mono_ns from which on the next request may leave
+        self._last: datetime | None = None
+
+    # -- before
+
+    def _rehearse(self) -> Made | None:
+        """Every delivery once, unsent: a wrong form shows before the first one leaves. The first valid one."""
+        made = [self._maker.make(one, self._clock.now()) for one in self.planned if one.sends]
+        ours = [one for one in self.planned if one.sends and one.id == "P1"]
+        return made[0] if ours else None
+
+    # -- sending
+
+    def run(self, examine: Examine) -> Report:
+        """The whole bench. `examine` is `transport.examine` with everything but `before_request` filled in."""
+        self.transport = examine(self._wait_turn)
+        self._maker = replace(self._maker, skew=self.transport.skew or 0.0)
+        if not self.transport.safe_to_send:
+            self.stopped = "the way to the endpoint is not safe, so nothing was sent"
+        else:
+            self._ask_nobody()
+            for one in self.planned:
+                self._case(one)
+            if self._refused_first():
+                for one in self.diagnostics:
+                    self._case(one)
+        self._observe()
+        return self.report()
+
+    def report(self) -> Report:
+        """What is known by now; cases that were not sent are inconclusive."""
+        setting = self._setting()
+        scheme = self.orders.scheme
+        results = []
+        for one in (*self.planned, *(one for one in self.diagnostics if one.id in self._heard)):
+            known = self._results.get(one.id)
+            if one.id in self._heard:
+                known = self._judged(one, setting)
+            results.append(known or left_out(scheme, one, "inconclusive", self._unsent(one)))
+        return Report.of(
+            scheme,
+            self.orders.url,
+            results,
+            self.transport,
+            self._checks(),
+            watched=self.watched,
+            observer="" if self._watch is None else self._doubt(),
+            attested=self._attested,
+            requests=self.requests,
+            stopped=self.stopped,
+            secrets=self._named(),
+        )
+
+    def _unsent(self, one: Planned) -> str:
+        return f"not sent: {self.stopped or 'the run was ended before'}"
+
+    def _case(self, one: Planned) -> None:
+        scheme = self.orders.scheme
+        if one.skip:
+            self._settle(left_out(scheme, one, "not_applicable", one.skip))
+        elif one.open:
+            self._settle(self._by_vendor(one) or left_out(scheme, one, "inconclusive", f"not sent: {one.open}"))
+        elif self.stopped or (self._refused_first() and not one.id.startswith((*_WITHOUT_P1, "P2"))):
+            why = self.stopped or "the first valid delivery was not accepted"
+            self._settle(left_out(scheme, one, "inconclusive", f"not sent: {why}"))
+        elif self.requests + one.requests > LIMIT:
+            self._settle(left_out(scheme, one, "inconclusive", f"not sent: {LIMIT} requests were made"))
+        else:
+            self._deliver(one)
+
+    def _settle(self, result: Result) -> None:
+        self._results[result.id] = result
+        self._progress(result)
+
+    def _deliver(self, one: Planned) -> None:
+        try:
+            made = self._deliveries(one)
+        except RunbookError as error:  # a diagnosis that does not suit this secret
+            self._settle(left_out(self.orders.scheme, one, "not_applicable", error.message))
+            return
+        self._made[one.id] = made
+        answers = self._at_once(made) if one.at_once else [self._ask(each.request()) for each in made]
+        mismatch = ""
+        if made[0].answer is not None and isinstance(answers[0], Answer):
+            mismatch = matches(made[0].answer, answers[0].status, answers[0].headers, answers[0].body)
+        self._heard[one.id] = Heard(tuple(answers), mismatch=mismatch)
+        if one.id == "P1":
+            self._try_observer()
+        self._mind(answers)
+        self._settle(self._judged(one, self._setting()))
+
+    def _deliveries(self, one: Planned) -> list[Made]:
+        if one.expect == "once":
+            return [self._maker.make(one, self._time())] * one.requests
+        return [self._maker.make(one, self._time(), number) for number in range(one.requests)]
+
+    def _time(self) -> datetime:
+        """Now, and never the same twice: some vendors' ids are times."""
+        now = self._clock.now()
+        if self._last is not None and now <= self._last:
+            now = self._last + timedelta(milliseconds=1)
+        self._last = now
+        return now
+
+    def _ask(self, request: Request) -> Answer | NetFault:
+        self._wait_turn()
+        self.requests += 1
+        try:
+            return self._send(request)
+        except NetFault as fault:
+            return fault
+
+    def _at_once(self, made: list[Made]) -> list[Answer | NetFault]:
+        """Several together; the pause after them is as long as theirs would have been."""
+        self._wait_turn()
+        self.requests += len(made)
+
+        def one(each: Made) -> Answer | NetFault:
+            try:
+                return self._send(each.request())
+            except NetFault as fault:
+                return fault
+
+        with ThreadPoolExecutor(len(made)) as pool:
+            answers = list(pool.map(one, made))
+        self._free_at += int((len(made) - 1) * self._pause * 1e9)
+        return answers
+
+    def _wait_turn(self) -> None:
+        wait = (self._free_at - self._clock.mono_ns()) / 1e9
+        if wait > 0:
+            self._clock.sleep(wait)
+        self._free_at = self._clock.mono_ns() + int(self._pause * 1e9)
+
+    def _mind(self, answers: list[Answer | NetFault]) -> None:
+        """The rules by which a run ends early."""
+        for answer in answers:
+            crashed = isinstance(answer, Answer) and answer.status >= 500
+            self._crashes = self._crashes + 1 if crashed else 0
+            if isinstance(answer, Answer) and answer.status == 429:
+                self.stopped = "the endpoint asked for fewer requests (429)"
+            elif self._crashes >= 2 and not self.stopped:
+                self.stopped = "the endpoint failed twice in a row"
+        if isinstance(self._first(), NetFault):
+            self.stopped = self.stopped or "the first valid delivery got no answer"
+
+    def _first(self) -> Answer | NetFault | None:
+        heard = self._heard.get("P1")
+        return heard.answers[0] if heard is not None else None
+
+    def _refused_first(self) -> bool:
+        first = self._first()
+        return isinstance(first, Answer) and not 200 <= first.status < 300
+
+    def _ask_nobody(self) -> None:
+        answer = self._ask(self._maker.lost())
+        self._nobody = answer if isinstance(answer, Answer) else None
+
+    # -- observing
+
+    def _by_vendor(self, one: Planned) -> Result | None:
+        """A delivery that only the vendor can make, shown by the observer; None when that was not possible."""
+        if one.id != "P1" or self.orders.new is not None or self._vendor is None or self._watch is None or self.stopped:
+            return None
+        name = self.orders.scheme.name
+        marker = self._vendor(f"trigger a test delivery of {name}, and give a text that stands in it alone (its id)")
+        try:
+            self._attested = self.watched = bool(marker) and self._watch.acted(marker) is True
+        except ValueError:
+            return left_out(self.orders.scheme, one, "inconclusive", "that is no text an observer can look for")
+        if not self._attested:
+            return left_out(self.orders.scheme, one, "inconclusive", "the vendor's delivery was not seen")
+        said = "the vendor's own delivery was seen by the observer"
+        return replace(left_out(self.orders.scheme, one, "pass", said), acted=True)
+
+    def _try_observer(self) -> None:
+        """It has to see the first valid delivery, and not to see one that nobody sent."""
+        if self._watch is None or isinstance(self._first(), NetFault) or self._refused_first():
+            return
+        self._echoes = self._watch.acted(f"irtest_{secrets.token_hex(12)}", wait=0) is not False
+        seen = None if self._echoes else self._seen("P1", wait=None)
+        self.watched = seen is True
+        self._heard["P1"] = replace(self._heard["P1"], acted=seen)
+
+    _echoes = False
+
+    def _seen(self, name: str, wait: float | None) -> bool | None:
+        markers = [marker for made in self._made[name] for marker in made.markers]
+        if self._watch is None or not markers:
+            return None
+        found = self._watch.acted_all(markers, wait=wait).values()
+        return True if True in found else None if None in found else False
+
+    def _observe(self) -> None:
+        """What all cases did, after all had their time: one wait for all of them together."""
+        if self._watch is None or self._echoes or not self._heard:
+            return
+        markers = {one for name in self._heard for made in self._made[name] for one in made.markers}
+        found = self._watch.acted_all(sorted(markers))
+        for name, heard in self._heard.items():
+            mine = list(dict.fromkeys(one for made in self._made[name] for one in made.markers))
+            words = [found[one] for one in mine]
+            acted = None if not words else True if True in words else None if None in words else False
+            counts = [self._watch.count(one) for one in mine if found[one]] if name.startswith("N8") else []
+            known = [one for one in counts if one is not None]
+            count = max(known) if known else 0 if acted is False else None
+            self._heard[name] = replace(heard, acted=acted, count=count)
+        self.watched = self.watched or any(
+            self._heard[one.id].acted for one in self.planned if one.id in self._heard and one.expect in _VALID
+        )
+
+    def _doubt(self) -> str:
+        if self._echoes:
+            return "the observer also finds what nobody sent: it cannot be believed"
+        return "" if self.watched else "the observer saw no valid delivery: what it did not see proves nothing"
+
+    # -- telling
+
+    def _setting(self) -> Setting:
+        first = self._first()
+        answered = first if isinstance(first, Answer) else None
+        return Setting(self._clock.now(), self.watched, self.orders.until, answered, self._nobody)
+
+    def _judged(self, one: Planned, setting: Setting) -> Result:
+        result = judge(self.orders.scheme, one, self._heard[one.id], setting)
+        delivery = self._made[one.id][0].delivery
+        evidence = {
+            "request": f"{delivery.method} {origin(self.orders.scheme, self.orders.url)}",
+            "requests": one.requests,
+            "headers": [name for name, _ in delivery.headers],
+            "bytes": len(delivery.body),
+            "secret": one.secret,
+            "markers": [marker for made in self._made[one.id] for marker in made.markers][:6],
+        }
+        return replace(result, evidence=evidence)
+
+    def _checks(self) -> list[Finding]:
+        """What the valid deliveries' speed and the URL token say besides the cases."""
+        scheme, orders = self.orders.scheme, self.orders
+        valid = [answer for one in self.planned if one.expect in _VALID for answer in self._answers(one.id)]
+        good = [one for one in valid if 200 <= one.status < 300]
+        found = []
+        if good:
+            times = [one.timing for one in good[1:] if one.timing is not None]
+            found += acknowledgement(times, scheme.answer_within)
+        if scheme.kind == "url-token" and orders.new is not None:
+            least = scheme.min_token_bytes or tokens.RANDOM_BYTES
+            found += tokens.form(orders.new, orders.url, orders.old, least=least)
+            found.append(tokens.echoed(orders.new, valid))
+        elif scheme.carries_secret and orders.new is not None:
+            echo = tokens.echoed(orders.new, valid)
+            found.append(replace(echo, id="secret-echo", title=_ECHO))
+        return found
+
+    def _answers(self, name: str) -> list[Answer]:
+        heard = self._heard.get(name)
+        return [one for one in heard.answers if isinstance(one, Answer)] if heard else []
+
+    def _named(self) -> dict[str, str]:
+        known = {"new": self.orders.new, "old": self.orders.old, "other": self.orders.other}
+        told = self._fingerprint or (lambda _: "given")
+        return {label: told(secret) for label, secret in known.items() if secret is not None}
+
+
+_VALID = ("accept", "bytes", "variant", "once")
+
+
+def _check(orders: Orders) -> None:
+    scheme = orders.scheme
+    check_endpoint(orders.url, carries_secret=scheme.carries_secret)
+    if orders.new is None and scheme.kind != "vendor-key":
+        raise RunbookError("the new secret is needed")
+    if orders.old is not None and orders.old == orders.new:
+        raise RunbookError(
+            "the old and the new secret are the same", "the secret was not rotated, or the wrong one given"
+        )
+    if orders.variant and orders.variant not in scheme.variants:
+        known = ", ".join(scheme.variants) or "none"
+        raise RunbookError(f"{scheme.name} has no variant {orders.variant!r}", f"known: {known}")
+
+
+def _knowledge(orders: Orders, misses: list[tokens.NearMiss]) -> Knowledge:
+    return Knowledge(
+        signs=orders.new is not None,
+        old=orders.old is not None,
+        other=orders.other is not None,
+        scope=orders.scope,
+        facts=frozenset(orders.facts),
+        variant=orders.variant,
+        acting=orders.acting,
+        misses=tuple((one.id, one.title) for one in misses),
+    )

@@ -34,7 +34,8 @@ from runbook_tui.webhooks.verdicts import Heard, Result, Setting, judge, left_ou
 PAUSE = 0.5  # seconds between two requests
 _USUAL_WAIT, _GRACE = 15.0, 5.0  # seconds; where a vendor publishes no limit, and what is added to see a late answer
 _ECHO = "The answer to a valid delivery does not repeat the secret"
-_WITHOUT_P1 = ("N1", "N3", "D-")  # what is still sent when the first valid delivery was refused
+_CRASHES = "the endpoint failed twice in a row"
+_WITHOUT_P1 = ("N1", "N3", "P2")  # what is still sent when the first valid delivery was refused
 
 Send = Callable[[Request], Answer]
 Examine = Callable[[Callable[[], None]], Transport]
@@ -142,7 +143,8 @@ class Bench:
             self._ask_nobody()
             for one in self.planned:
                 self._case(one)
-            if self._refused_first():
+            first = self._first()
+            if isinstance(first, Answer) and 400 <= first.status < 500:
                 for one in self.diagnostics:
                     self._case(one)
         self._observe()
@@ -181,13 +183,19 @@ class Bench:
             self._settle(left_out(scheme, one, "not_applicable", one.skip))
         elif one.open:
             self._settle(self._by_vendor(one) or left_out(scheme, one, "inconclusive", f"not sent: {one.open}"))
-        elif self.stopped or (self._refused_first() and not one.id.startswith((*_WITHOUT_P1, "P2"))):
-            why = self.stopped or "the first valid delivery was not accepted"
+        elif why := self._held_back(one):
             self._settle(left_out(scheme, one, "inconclusive", f"not sent: {why}"))
         elif self.requests + one.requests > LIMIT:
             self._settle(left_out(scheme, one, "inconclusive", f"not sent: {LIMIT} requests were made"))
         else:
             self._deliver(one)
+
+    def _held_back(self, one: Planned) -> str:
+        if self.stopped == _CRASHES and one.id == "P2":
+            return ""  # it tells a crash on what must be refused from an endpoint that is down
+        if self.stopped or not self._refused_first() or one.id.startswith("D-") or one.id in _WITHOUT_P1:
+            return self.stopped
+        return "the first valid delivery was not accepted"
 
     def _settle(self, result: Result) -> None:
         self._results[result.id] = result
@@ -261,7 +269,7 @@ class Bench:
             if isinstance(answer, Answer) and answer.status == 429:
                 self.stopped = "the endpoint asked for fewer requests (429)"
             elif self._crashes >= 2 and not self.stopped:
-                self.stopped = "the endpoint failed twice in a row"
+                self.stopped = _CRASHES
         if isinstance(self._first(), NetFault):
             self.stopped = self.stopped or "the first valid delivery got no answer"
 

@@ -22,9 +22,11 @@ AT_ONCE = 5
 _HOUR = 3600.0
 _MARGIN = 60.0  # seconds beyond a tolerance
 CONTROLS = ("P1", "P2")
+FOREIGN = "foreign"  # as a case's scope: somebody else's, whatever that is in this scheme
 NO_SCOPE = "the own project or account was not told"
 ID_UNSIGNED = "does not sign the id: who has one delivery can send it as a new one"
 OPEN_SKIPS = (NO_SCOPE,)  # reasons that leave a question open although the case does not apply
+_AS_IT_IS = Case("", "")
 # What the answer to a case is held to (`verdicts.judge`).
 EXPECTATIONS = {
     "accept": "the vendor's success",
@@ -93,6 +95,8 @@ def plan(scheme: Scheme, known: Knowledge) -> list[Planned]:
         cases = [*_positives(scheme, known), *_negatives(scheme, known), *_effects(scheme, known)]
     cases += [*_handshakes(scheme, known), _again(known)]
     cases += [_abuse(scheme, one, known) for one in scheme.abuse if one.acts]
+    # What must be refused is for the own project too: an endpoint that ignores others' would look as if it refused.
+    cases = [replace(one, case=_own(one.case, known)) for one in cases]
     return _within(cases, LIMIT - LOOKS - len(scheme.forms) - 1)
 
 
@@ -128,17 +132,18 @@ def expected(scheme: Scheme, planned: Planned) -> str:
     )
 
 
-def _valid(name: str, title: str, known: Knowledge, expect: str = "accept", **more: object) -> Planned:
+def _own(case: Case, known: Knowledge) -> Case:
+    return replace(case, scope=case.scope or known.scope, variant=case.variant or known.variant)
+
+
+def _valid(
+    name: str, title: str, known: Knowledge, expect: str = "accept", case: Case = _AS_IT_IS, **more: object
+) -> Planned:
     """A right delivery, as the vendor would make it."""
-    fields = {"scope": known.scope, "variant": known.variant, **_dict(more.pop("case", {}))}
-    planned = Planned(name, title, expect, Case("", "", **fields), **more)  # type: ignore[arg-type]
+    planned = Planned(name, title, expect, case, **more)  # type: ignore[arg-type]
     if known.signs:
         return planned
     return _left(planned, open_="only the vendor can make it: trigger a delivery in its dashboard")
-
-
-def _dict(value: object) -> dict[str, object]:
-    return dict(value) if isinstance(value, dict) else {}
 
 
 def _left(planned: Planned, *, skip: str = "", open_: str = "") -> Planned:
@@ -152,7 +157,7 @@ def _positives(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     for name in scheme.variants:
         if name != known.variant:
             title = f"the same event in the envelope {name!r}"
-            yield _valid(f"P1-{name}", title, known, "variant", case={"variant": name})
+            yield _valid(f"P1-{name}", title, known, "variant", Case("", "", variant=name))
     pretty = _valid("P4", "other JSON bytes: indented, a line break at the end, UTF-8", known, "bytes", how="pretty")
     if "json" not in scheme.content_type and "text/plain" not in scheme.content_type:
         yield _left(pretty, skip="its bodies are no JSON")
@@ -164,7 +169,7 @@ def _positives(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
         second = "old" if known.old else "random"
         secrets = tuple(second if one == "old" else one for one in order)
         title = f"two signatures as in a roll, {order[0]} first"
-        roll = _valid(name, title, known, case={"secrets": secrets})
+        roll = _valid(name, title, known, case=Case("", "", secrets=secrets))
         yield roll if scheme.rolls else _left(roll, skip=f"a delivery of {scheme.name} holds one signature")
 
 
@@ -190,7 +195,7 @@ def _negatives(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
 
 def _old(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     title = "the path with the old token" if scheme.kind == "url-token" else "with the old secret"
-    old = Planned("N1", title, "refuse", Case("", "", secrets=("old",), scope=known.scope, variant=known.variant))
+    old = Planned("N1", title, "refuse", Case("", "", secrets=("old",)))
     if known.old:
         yield old
     elif scheme.kind == "vendor-key":
@@ -310,7 +315,7 @@ def _malformed(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
 
 def _token_negatives(known: Knowledge) -> Iterator[Planned]:
     """Those of schemes whose secret is a part of the URL."""
-    case = Case("", "", secrets=("old",), scope=known.scope, variant=known.variant)
+    case = Case("", "", secrets=("old",))
     old = Planned("N1", "the path with the old token", "refuse", case)
     yield old if known.old else _left(old, open_="the old token is not known here")
     for name, title in known.misses:
@@ -338,9 +343,10 @@ def _effects(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     )
     for one in (twice, burst):
         yield one if scheme.delivery_id else _left(one, skip=f"deliveries of {scheme.name} have no id to tell them by")
-    unknown = _valid("N10", "an event nobody knows", known, "inert", case={"event": "runbook.unknown"})
+    unknown = _valid("N10", "an event nobody knows", known, "inert", Case("", "", event="runbook.unknown"))
     yield unknown if scheme.event else _left(unknown, skip=f"deliveries of {scheme.name} name no event")
-    foreign = _valid("N11", "an event of somebody else's project or account", known, "inert", case={"scope": "foreign"})
+    title = "an event of somebody else's project or account"
+    foreign = _valid("N11", title, known, "inert", Case("", "", scope=FOREIGN))
     if not scheme.scope:
         yield _left(foreign, skip=f"deliveries of {scheme.name} name no project or account")
     elif not known.scope:
@@ -350,7 +356,11 @@ def _effects(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
 
 
 def _handshakes(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
+    abused = any(abuse.acts for abuse in scheme.abuse)
     for probe in scheme.probes:
+        if probe.acts and abused:  # the same request, which an endpoint that has its secret has to refuse
+            yield _left(Planned(f"P3-{probe.name}", probe.title, "probe"), skip=f"not twice: {probe.why}")
+            continue
         yield _handshake(f"P3-{probe.name}", probe, "probe", known, signing=known.signs)
     if not scheme.probes:
         yield _left(Planned("P3", "the vendor's own probe", "probe"), skip=f"{scheme.name} sends none")

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.net.client import Request
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks.cases import Planned
+from runbook_tui.webhooks.cases import FOREIGN, Planned
 from runbook_tui.webhooks.draft import compact
 from runbook_tui.webhooks.handshakes import build_handshake, expected
 from runbook_tui.webhooks.observer import MOST
@@ -110,7 +110,7 @@ class Maker:
             case = replace(case, signed_at=at - timedelta(seconds=planned.proof_ago))
         if case.signed_id:
             case = replace(case, signed_id=f"{case.delivery_id}x")
-        if case.scope == "foreign":
+        if case.scope == FOREIGN:
             case = replace(case, scope=_foreign(self.scheme, replace(case, scope=""), at))
         return at, case
 

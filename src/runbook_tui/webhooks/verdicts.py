@@ -217,7 +217,8 @@ def _refusing(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) 
     if scheme.kind == "url-token" and status not in _GONE and planned.expect == "refuse":
         return "warn", f"refused with {status}; 404 would not tell a stranger that something is here"
     known = setting.watched and heard.acted is False
-    return "pass", f"refused with {status}{' and had no effect' if known else '; whether it had an effect is not shown'}"
+    effect = "and had no effect" if known else "and whether it had an effect is not shown"
+    return "pass", f"refused with {status} {effect}"
 
 
 def _taken(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting, status: int) -> Verdict:

@@ -88,18 +88,23 @@ class BulkTrees:
     def _entries(self, content: NDArray[np.uint8], length: int) -> tuple[Longs, Longs, NDArray[np.uint64]]:
         """Of each entry the NUL behind its file name, its start, and its first eight bytes."""
         nuls = np.flatnonzero(content[:length] == 0)
-        # The number of the last NUL of a file name up to each NUL; unknown (-1) where it depends on the one before.
-        near = np.append(False, np.diff(nuls) <= self._size)[: len(nuls)]
-        last = np.where(near, -1, np.arange(len(nuls)))
-        waiting = np.flatnonzero(near)
+        kept = np.ones(len(nuls), bool)
+        # A NUL close behind that of a file name stands in an object name. Where several are close to each other, each
+        # is held against the last one that is kept.
+        near = np.flatnonzero(np.diff(nuls) <= self._size) + 1
+        first = near[np.diff(near, prepend=-1) > 1] if len(near) else near
+        last = first - 1
         for _ in range(_ROUNDS):
-            known = last[waiting - 1] >= 0
-            one, waiting = waiting[known], waiting[~known]
-            if not len(one):
+            if not len(first):
                 break
-            before = last[one - 1]
-            last[one] = np.where(nuls[one] - nuls[before] > self._size, one, before)
-        stops = nuls[last == np.arange(len(nuls))]
+            inside = nuls[first] - nuls[last] <= self._size
+            kept[first[inside]] = False
+            last = np.where(inside, last, first)
+            first = first + 1
+            more = first < len(nuls)
+            more[more] = nuls[first[more]] - nuls[first[more] - 1] <= self._size
+            first, last = first[more], last[more]
+        stops = nuls[kept]
         begins = np.append(0, stops[:-1] + self._size + 1)[: len(stops)]
         return stops, begins, _eight(content, begins, "<u8")
 

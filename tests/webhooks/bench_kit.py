@@ -14,8 +14,9 @@ from runbook_tui.drill.receiver import ReferenceReceiver
 from runbook_tui.foundation.clock import RealClock
 from runbook_tui.net.client import Network
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks.bench import Bench, Orders, origin
+from runbook_tui.webhooks.bench import Bench
 from runbook_tui.webhooks.observer import Sight, Watch, whole
+from runbook_tui.webhooks.orders import Orders, origin
 from runbook_tui.webhooks.outcome import Report
 from runbook_tui.webhooks.scheme import Scheme
 from runbook_tui.webhooks.transport import examine

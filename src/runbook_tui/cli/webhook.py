@@ -23,9 +23,23 @@ _MAX_SECRET = 64 * 1024
 _KEPT_IN = "TOKEN_FILE"
 
 
-@click.group("webhook")
+class _Group(click.Group):
+    """`bench` is a file of its own, imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["schemes", "sign", "bench"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "bench":
+            from runbook_tui.cli.webhook_bench import command as bench
+
+            return bench
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group("webhook", cls=_Group)
 def command() -> None:
-    """Sign test webhooks."""
+    """Sign test webhooks, and prove what an endpoint accepts."""
 
 
 @command.command("schemes")
@@ -34,7 +48,7 @@ def schemes(as_json: bool) -> int:
     """List the known signature schemes, shipped and from the workspace's schemes/ folder."""
     from runbook_tui.webhooks.listing import as_data, in_words
 
-    known = _schemes()
+    known = schemes_here()
     found = [known.get(name) for name in known.ids()]
     if as_json:
         emit({"schemes": [as_data(scheme) for scheme in found]})
@@ -90,7 +104,7 @@ def sign(
 
     if secret_stdin and (names or body_file == "-"):
         raise click.UsageError("--secret-stdin cannot be combined with --secret or with --body -")
-    scheme = _schemes().get(scheme_id)
+    scheme = schemes_here().get(scheme_id)
     if not url and (scheme.kind == "url-token" or "url" in scheme.covers):
         raise click.UsageError(f"the scheme {scheme.id} needs --url: the address is a part of its proof")
     if url:
@@ -103,7 +117,7 @@ def sign(
         delivery_id=delivery_id or f"irtest_{secrets.token_hex(8)}",
         event=event,
         content_type=content_type,
-        facts=_facts(scheme, facts),
+        facts=facts_of(scheme, facts),
     )
     delivery = build(scheme, case, _secrets(names, secret_stdin), body, at, url)
     if as_json:
@@ -115,7 +129,8 @@ def sign(
     return 0
 
 
-def _schemes() -> Schemes:
+def schemes_here() -> Schemes:
+    """The shipped schemes and those of the workspace."""
     from runbook_tui.cli.wiring import workspace
     from runbook_tui.webhooks.registry import Schemes
 
@@ -123,7 +138,8 @@ def _schemes() -> Schemes:
     return Schemes.load([here.root / "schemes"] if here else [])
 
 
-def _facts(scheme: Scheme, given: tuple[str, ...]) -> dict[str, str]:
+def facts_of(scheme: Scheme, given: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE options as data; UsageError for a name that the scheme does not know."""
     found = dict(entry.partition("=")[::2] for entry in given)
     unknown = sorted(set(found) - set(scheme.facts))
     if unknown or not all(found.values()):
@@ -179,10 +195,17 @@ def _secret(name: str | None, from_stdin: bool) -> Secret:
         return Secret(raw.removesuffix(b"\n").removesuffix(b"\r"))  # one line end, as `echo` adds it; no more
     if name is None:
         return wiring.ask_secret("webhook secret", instead="send it on standard input with --secret-stdin")
-    stored = wiring.open_vault().get(name).secret
-    if stored is None:
-        raise RunbookError(f"only the key id of {name!r} is stored, not its value", "use --secret-stdin")
-    return stored
+    return stored(name)
+
+
+def stored(name: str) -> Secret:
+    """A secret of the vault by its name."""
+    from runbook_tui.cli import wiring
+
+    found = wiring.open_vault().get(name).secret
+    if found is None:
+        raise RunbookError(f"only the key id of {name!r} is stored, not its value", "send it on standard input")
+    return found
 
 
 def _document(delivery: Delivery) -> dict[str, Any]:

@@ -8,68 +8,39 @@ out one after the other, two a second at most, and an observer is asked what the
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from runbook_tui.foundation.clock import Clock
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.net.client import Answer, Request
 from runbook_tui.net.fault import NetFault
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks import tokens
-from runbook_tui.webhooks.cases import LIMIT, Knowledge, Planned, diagnostics, plan
+from runbook_tui.webhooks import token_logs, tokens
+from runbook_tui.webhooks.cases import diagnostics, plan
 from runbook_tui.webhooks.findings import Finding
 from runbook_tui.webhooks.handshakes import matches
 from runbook_tui.webhooks.making import Keys, Made, Maker, random_like
 from runbook_tui.webhooks.observer import Watch
+from runbook_tui.webhooks.orders import Orders, check, knowledge, origin
 from runbook_tui.webhooks.outcome import Report
-from runbook_tui.webhooks.scheme import Scheme
+from runbook_tui.webhooks.planned import LIMIT, LOOKS, Planned, as_data, requests
+from runbook_tui.webhooks.sights import Sights
 from runbook_tui.webhooks.speed import acknowledgement
 from runbook_tui.webhooks.transport import Transport
-from runbook_tui.webhooks.urls import check_endpoint, is_local, without_token
+from runbook_tui.webhooks.urls import is_local
 from runbook_tui.webhooks.verdicts import Heard, Result, Setting, judge, left_out
 
 PAUSE = 0.5  # seconds between two requests
-_USUAL_WAIT, _GRACE = 15.0, 5.0  # seconds; where a vendor publishes no limit, and what is added to see a late answer
 _ECHO = "The answer to a valid delivery does not repeat the secret"
 _CRASHES = "the endpoint failed twice in a row"
 _WITHOUT_P1 = ("N1", "N3", "P2")  # what is still sent when the first valid delivery was refused
 
 Send = Callable[[Request], Answer]
 Examine = Callable[[Callable[[], None]], Transport]
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What is to be tested. `url` is without the path token, or has `{token}` in its place.
-
-    `new` is None where only the vendor can sign; a test key in PEM form may stand in for the vendor's. `until`: the
-    old secret may still be accepted until then (declared by the operator; a leak has no such time). `acting`: also the
-    handshakes that may change the endpoint.
-    """
-
-    scheme: Scheme
-    url: str
-    new: Secret | None
-    old: Secret | None = None
-    other: Secret | None = None  # another endpoint's
-    scope: str = ""  # the own project, account or app, as deliveries name it
-    facts: Mapping[str, str] = field(default_factory=dict)
-    variant: str = ""
-    until: datetime | None = None
-    acting: bool = False
-
-
-def origin(scheme: Scheme, url: str) -> str:
-    """The URL prefix under which every request of a bench of `url` lies: what the guarded client is to allow."""
-    return without_token(url) if scheme.kind == "url-token" else url.partition("?")[0]
-
-
-def patience(scheme: Scheme) -> float:
-    """The deadline, in seconds, to give the guarded client: longer than the vendor itself would wait."""
-    return (scheme.answer_within or _USUAL_WAIT) + _GRACE
 
 
 class Bench:
@@ -96,18 +67,19 @@ class Bench:
         operator to trigger a delivery of the vendor's and returns a text by which the observer finds it.
         `fingerprint` names secrets in the evidence. `run` makes the ids of this run unlike all others.
         """
-        _check(orders)
+        check(orders)
         if pause < PAUSE and not is_local(orders.url):
             raise RunbookError("only an endpoint on this machine may be asked faster than twice a second")
         scheme = orders.scheme
         self.orders = orders
-        self._send, self._clock, self._watch, self._pause = send, clock, watch, pause
+        self._send, self._clock, self._pause = send, clock, pause
+        self._sights = None if watch is None else Sights(watch)
         self._progress, self._vendor, self._fingerprint = progress, vendor, fingerprint
         token = orders.new if scheme.kind == "url-token" else None
         misses = tokens.near_misses(orders.url, token, orders.old) if token else []
         keys = Keys(orders.new, orders.old, orders.other, random_like(scheme, orders.new))
         self._maker = Maker(scheme, orders.url, keys, run or secrets.token_hex(6), orders.facts, misses)
-        self.planned = plan(scheme, _knowledge(orders, misses))
+        self.planned = plan(scheme, knowledge(orders, misses))
         self.diagnostics = diagnostics(scheme) if orders.new is not None else []
         self.example = self._rehearse()
         self.transport: Transport | None = None
@@ -130,6 +102,30 @@ class Bench:
         made = [self._maker.make(one, self._clock.now()) for one in self.planned if one.sends]
         ours = [one for one in self.planned if one.sends and one.id == "P1"]
         return made[0] if ours else None
+
+    @property
+    def most(self) -> int:
+        """How many requests a whole run makes at most."""
+        asked = requests(self.planned) + len(self.diagnostics) + LOOKS + 1
+        return min(asked, LIMIT)
+
+    def plan_data(self) -> dict[str, Any]:
+        """What will be sent, as plain data without secrets; `example` is the body of P1."""
+        shown = ""
+        if self.example is not None:
+            shown = self._hidden(self.example.delivery.body.decode("utf-8", "replace"))
+        return {
+            "requests": self.most,
+            "plan": [as_data(self.orders.scheme, one) for one in self.planned],
+            "diagnostics": [as_data(self.orders.scheme, one) for one in self.diagnostics],
+            "example": shown,
+        }
+
+    def _hidden(self, text: str) -> str:
+        """`text` without the secret that some schemes carry in the body."""
+        if self.orders.new is not None and self.orders.scheme.carries_secret:
+            return text.replace(self.orders.new.expose(), "«secret»")
+        return text
 
     # -- sending
 
@@ -167,7 +163,7 @@ class Bench:
             self.transport,
             self._checks(),
             watched=self.watched,
-            observer="" if self._watch is None else self._doubt(),
+            observer="" if self._sights is None else self._sights.doubt(seen=self.watched),
             attested=self._attested,
             requests=self.requests,
             stopped=self.stopped,
@@ -216,7 +212,7 @@ class Bench:
         if one.id == "P1":
             self._try_observer()
         self._mind(answers)
-        self._settle(self._judged(one, self._setting()))
+        self._settle(self._judged(one, replace(self._setting(), pending=self._sights is not None)))
 
     def _deliveries(self, one: Planned) -> list[Made]:
         if one.expect == "once":
@@ -289,12 +285,18 @@ class Bench:
 
     def _by_vendor(self, one: Planned) -> Result | None:
         """A delivery that only the vendor can make, shown by the observer; None when that was not possible."""
-        if one.id != "P1" or self.orders.new is not None or self._vendor is None or self._watch is None or self.stopped:
+        if (
+            one.id != "P1"
+            or self.orders.new is not None
+            or self._vendor is None
+            or self._sights is None
+            or self.stopped
+        ):
             return None
         name = self.orders.scheme.name
         marker = self._vendor(f"trigger a test delivery of {name}, and give a text that stands in it alone (its id)")
         try:
-            self._attested = self.watched = bool(marker) and self._watch.acted(marker) is True
+            self._attested = self.watched = bool(marker) and self._sights.one(marker) is True
         except ValueError:
             return left_out(self.orders.scheme, one, "inconclusive", "that is no text an observer can look for")
         if not self._attested:
@@ -304,51 +306,27 @@ class Bench:
 
     def _try_observer(self) -> None:
         """It has to see the first valid delivery, and not to see one that nobody sent."""
-        if self._watch is None or isinstance(self._first(), NetFault) or self._refused_first():
-            return
-        self._echoes = self._watch.acted(f"irtest_{secrets.token_hex(12)}", wait=0) is not False
-        seen = None if self._echoes else self._seen("P1", wait=None)
-        self.watched = seen is True
-        self._heard["P1"] = replace(self._heard["P1"], acted=seen)
-
-    _echoes = False
-
-    def _seen(self, name: str, wait: float | None) -> bool | None:
-        markers = [marker for made in self._made[name] for marker in made.markers]
-        if self._watch is None or not markers:
-            return None
-        found = self._watch.acted_all(markers, wait=wait).values()
-        return True if True in found else None if None in found else False
+        if self._sights is not None and not isinstance(self._first(), NetFault) and not self._refused_first():
+            seen = self._sights.first(self._made["P1"])
+            self.watched = seen is True
+            self._heard["P1"] = replace(self._heard["P1"], acted=seen)
 
     def _observe(self) -> None:
-        """What all cases did, after all had their time: one wait for all of them together."""
-        if self._watch is None or self._echoes or not self._heard:
+        """What all cases did, after all had their time."""
+        if self._sights is None or not self._heard:
             return
-        markers = {one for name in self._heard for made in self._made[name] for one in made.markers}
-        found = self._watch.acted_all(sorted(markers))
-        for name, heard in self._heard.items():
-            mine = list(dict.fromkeys(one for made in self._made[name] for one in made.markers))
-            words = [found[one] for one in mine]
-            acted = None if not words else True if True in words else None if None in words else False
-            counts = [self._watch.count(one) for one in mine if found[one]] if name.startswith("N8") else []
-            known = [one for one in counts if one is not None]
-            count = max(known) if known else 0 if acted is False else None
-            self._heard[name] = replace(heard, acted=acted, count=count)
-        self.watched = self.watched or any(
-            self._heard[one.id].acted for one in self.planned if one.id in self._heard and one.expect in _VALID
-        )
-
-    def _doubt(self) -> str:
-        if self._echoes:
-            return "the observer also finds what nobody sent: it cannot be believed"
-        return "" if self.watched else "the observer saw no valid delivery: what it did not see proves nothing"
+        for name, (acted, count) in self._sights.all({name: self._made[name] for name in self._heard}).items():
+            self._heard[name] = replace(self._heard[name], acted=acted, count=count)
+        valid = [one.id for one in self.planned if one.id in self._heard and one.expect in _VALID]
+        self.watched = self.watched or any(self._heard[name].acted for name in valid)
 
     # -- telling
 
     def _setting(self) -> Setting:
         first = self._first()
         answered = first if isinstance(first, Answer) else None
-        return Setting(self._clock.now(), self.watched, self.orders.until, answered, self._nobody)
+        until = self.orders.until
+        return Setting(self._clock.now(), self.watched, until, first=answered, nobody=self._nobody)
 
     def _judged(self, one: Planned, setting: Setting) -> Result:
         result = judge(self.orders.scheme, one, self._heard[one.id], setting)
@@ -376,6 +354,8 @@ class Bench:
             least = scheme.min_token_bytes or tokens.RANDOM_BYTES
             found += tokens.form(orders.new, orders.url, orders.old, least=least)
             found.append(tokens.echoed(orders.new, valid))
+            if orders.logs:
+                found.append(token_logs.finding(token_logs.search(orders.logs, token_logs.Needle.of(orders.new))))
         elif scheme.carries_secret and orders.new is not None:
             echo = tokens.echoed(orders.new, valid)
             found.append(replace(echo, id="secret-echo", title=_ECHO))
@@ -392,30 +372,3 @@ class Bench:
 
 
 _VALID = ("accept", "bytes", "variant", "once")
-
-
-def _check(orders: Orders) -> None:
-    scheme = orders.scheme
-    check_endpoint(orders.url, carries_secret=scheme.carries_secret)
-    if orders.new is None and scheme.kind != "vendor-key":
-        raise RunbookError("the new secret is needed")
-    if orders.old is not None and orders.old == orders.new:
-        raise RunbookError(
-            "the old and the new secret are the same", "the secret was not rotated, or the wrong one given"
-        )
-    if orders.variant and orders.variant not in scheme.variants:
-        known = ", ".join(scheme.variants) or "none"
-        raise RunbookError(f"{scheme.name} has no variant {orders.variant!r}", f"known: {known}")
-
-
-def _knowledge(orders: Orders, misses: list[tokens.NearMiss]) -> Knowledge:
-    return Knowledge(
-        signs=orders.new is not None,
-        old=orders.old is not None,
-        other=orders.other is not None,
-        scope=orders.scope,
-        facts=frozenset(orders.facts),
-        variant=orders.variant,
-        acting=orders.acting,
-        misses=tuple((one.id, one.title) for one in misses),
-    )

@@ -9,82 +9,28 @@ Where the secret itself travels, no delivery that must be refused holds the new 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from runbook_tui.webhooks.draft import rewrites
+from runbook_tui.webhooks.planned import (
+    AT_ONCE,
+    FOREIGN,
+    ID_UNSIGNED,
+    LIMIT,
+    LOOKS,
+    NO_SCOPE,
+    VALID_FOR_SPEED,
+    Knowledge,
+    Planned,
+    left,
+    requests,
+)
 from runbook_tui.webhooks.scheme import HMACS, SPOILS, Case, Handshake, Scheme
 
-LIMIT = 60  # requests of a whole bench, those on the way to the endpoint included
-LOOKS = 2  # of them are `transport`'s
-VALID_FOR_SPEED = 5
-AT_ONCE = 5
 _HOUR = 3600.0
 _MARGIN = 60.0  # seconds beyond a tolerance
-CONTROLS = ("P1", "P2")
-FOREIGN = "foreign"  # as a case's scope: somebody else's, whatever that is in this scheme
-NO_SCOPE = "the own project or account was not told"
-ID_UNSIGNED = "does not sign the id: who has one delivery can send it as a new one"
-OPEN_SKIPS = (NO_SCOPE,)  # reasons that leave a question open although the case does not apply
 _AS_IT_IS = Case("", "")
-# What the answer to a case is held to (`verdicts.judge`).
-EXPECTATIONS = {
-    "accept": "the vendor's success",
-    "bytes": "the vendor's success, whatever the JSON looks like",
-    "variant": "the vendor's success",
-    "probe": "the handshake's answer",
-    "refuse": "a refusal",
-    "abuse": "a refusal that gives nothing away",
-    "survive": "a refusal, neither a crash nor silence",
-    "inert": "no effect",
-    "once": "one effect",
-}
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What the operator has told. `signs`: the new secret, or a test key that stands in for a vendor's."""
-
-    signs: bool = True
-    old: bool = False
-    other: bool = False  # the secret of another endpoint (test and live, say)
-    scope: str = ""  # the own project, account or app
-    facts: frozenset[str] = frozenset()
-    variant: str = ""  # the envelope to use
-    acting: bool = False  # handshakes that may change the endpoint are wanted too
-    misses: tuple[tuple[str, str], ...] = ()  # (id, title) of `tokens.near_misses`
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One case. `case` says how its delivery is made, as far as a scheme goes; `how` and `part` say the rest.
-
-    `how`: plain | pretty | tampered | query | malformed | empty | large | handshake | near-miss | lost.
-    `part` is what `how` is about: a pointer, a handshake's name, a near-miss's id.
-    """
-
-    id: str
-    title: str
-    expect: str  # one of EXPECTATIONS
-    case: Case = field(default_factory=lambda: Case("", ""))
-    how: str = "plain"
-    part: str = ""
-    ago: float = 0.0  # seconds by which the delivery's time lies back; negative: ahead
-    proof_ago: float | None = None  # seconds by which the proof's time lies back, when it is another
-    requests: int = 1
-    at_once: bool = False  # the requests go out together
-    gentle: str = ""  # why an acceptance is a warning and no failure
-    skip: str = ""  # why it does not apply
-    open: str = ""  # why it stays open although it applies: something that only the operator can give
-
-    @property
-    def sends(self) -> bool:
-        return not self.skip and not self.open
-
-    @property
-    def secret(self) -> str:
-        """Whose secret it is made with, in words for the plan."""
-        return " and ".join(self.case.secrets) if self.case.signed else "none"
 
 
 def plan(scheme: Scheme, known: Knowledge) -> list[Planned]:
@@ -117,21 +63,6 @@ def diagnostics(scheme: Scheme) -> list[Planned]:
     return found
 
 
-def requests(cases: Sequence[Planned]) -> int:
-    return sum(one.requests for one in cases if one.sends)
-
-
-def expected(scheme: Scheme, planned: Planned) -> str:
-    """What a good endpoint does, in a few words."""
-    if planned.expect in ("accept", "bytes", "variant"):
-        return str(scheme.answers.ok)
-    if planned.expect in ("refuse", "abuse") and scheme.kind == "url-token":
-        return "404 or 410"
-    return {"refuse": "refused (4xx)", "abuse": "refused (4xx)", "survive": "refused (4xx)"}.get(
-        planned.expect, EXPECTATIONS[planned.expect]
-    )
-
-
 def _own(case: Case, known: Knowledge) -> Case:
     return replace(case, scope=case.scope or known.scope, variant=case.variant or known.variant)
 
@@ -143,11 +74,7 @@ def _valid(
     planned = Planned(name, title, expect, case, **more)  # type: ignore[arg-type]
     if known.signs:
         return planned
-    return _left(planned, open_="only the vendor can make it: trigger a delivery in its dashboard")
-
-
-def _left(planned: Planned, *, skip: str = "", open_: str = "") -> Planned:
-    return replace(planned, skip=skip, open=open_)
+    return left(planned, open_="only the vendor can make it: trigger a delivery in its dashboard")
 
 
 def _positives(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
@@ -160,9 +87,9 @@ def _positives(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
             yield _valid(f"P1-{name}", title, known, "variant", Case("", "", variant=name))
     pretty = _valid("P4", "other JSON bytes: indented, a line break at the end, UTF-8", known, "bytes", how="pretty")
     if "json" not in scheme.content_type and "text/plain" not in scheme.content_type:
-        yield _left(pretty, skip="its bodies are no JSON")
+        yield left(pretty, skip="its bodies are no JSON")
     elif rewrites(scheme):
-        yield _left(pretty, skip="the proof stands inside the body, which is written with it")
+        yield left(pretty, skip="the proof stands inside the body, which is written with it")
     else:
         yield pretty
     for name, order in (("P5-new-first", ("new", "old")), ("P5-old-first", ("old", "new"))):
@@ -170,7 +97,7 @@ def _positives(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
         secrets = tuple(second if one == "old" else one for one in order)
         title = f"two signatures as in a roll, {order[0]} first"
         roll = _valid(name, title, known, case=Case("", "", secrets=secrets))
-        yield roll if scheme.rolls else _left(roll, skip=f"a delivery of {scheme.name} holds one signature")
+        yield roll if scheme.rolls else left(roll, skip=f"a delivery of {scheme.name} holds one signature")
 
 
 def _again(known: Knowledge) -> Planned:
@@ -188,8 +115,8 @@ def _negatives(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     yield from _algorithms(scheme, known)
     other = Planned("N15", "with the secret of another endpoint", "refuse", Case("", "", secrets=("other",)))
     if scheme.kind == "bearer" and not known.other:
-        other = _left(other, skip="without that secret it is N4-random again")
-    yield other if _makes(scheme) else _left(other, skip="no proof can be made without the vendor")
+        other = left(other, skip="without that secret it is N4-random again")
+    yield other if _makes(scheme) else left(other, skip="no proof can be made without the vendor")
     yield from _malformed(scheme, known)
 
 
@@ -199,9 +126,9 @@ def _old(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     if known.old:
         yield old
     elif scheme.kind == "vendor-key":
-        yield _left(old, skip="the vendor's key did not leak with yours")
+        yield left(old, skip="the vendor's key did not leak with yours")
     else:
-        yield _left(old, open_="the old secret is not known here")
+        yield left(old, open_="the old secret is not known here")
 
 
 def _tampered(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
@@ -215,7 +142,7 @@ def _tampered(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     for name, title, part in pieces:
         yield _signed(Planned(name, title, "refuse", Case("", ""), "tampered", part), known)
     if not pieces:
-        yield _left(Planned(*body[:2], "refuse"), skip=f"{scheme.name} does not sign the body")
+        yield left(Planned(*body[:2], "refuse"), skip=f"{scheme.name} does not sign the body")
     if "url" in scheme.covers:
         gentle = "a receiver that knows its own address by heart does not notice"
         yield _signed(
@@ -226,7 +153,7 @@ def _tampered(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
 def _signed(planned: Planned, known: Knowledge) -> Planned:
     """A delivery that needs a right signature before it is made wrong."""
     return (
-        planned if known.signs else _left(planned, skip="it begins with a right delivery, which only the vendor makes")
+        planned if known.signs else left(planned, skip="it begins with a right delivery, which only the vendor makes")
     )
 
 
@@ -257,7 +184,7 @@ def _times(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     none = f"{scheme.name} signs no time"
     tolerance = scheme.tolerance
     if tolerance is None and "ts" not in scheme.covers:
-        yield from (_left(one, skip=none) for one in (stale, future, swapped))
+        yield from (left(one, skip=none) for one in (stale, future, swapped))
         return
     past = tolerance.past if tolerance else _HOUR
     said = "" if tolerance else f"no SDK of {scheme.name} and no text of it asks for a limit on age"
@@ -265,23 +192,23 @@ def _times(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     if tolerance is not None and tolerance.future is None:
         said = f"the SDKs of {scheme.name} refuse old deliveries only"
     yield _signed(replace(future, gentle=said), known)
-    yield _signed(swapped, known) if "ts" in scheme.covers else _left(swapped, skip=none)
+    yield _signed(swapped, known) if "ts" in scheme.covers else left(swapped, skip=none)
 
 
 def _swapped_id(scheme: Scheme, known: Knowledge) -> Planned:
     swapped = Planned("N9", "a new delivery id with an old signature", "refuse", Case("", "", signed_id="swap"))
     if not scheme.delivery_id:
-        return _left(swapped, skip=f"deliveries of {scheme.name} have no id")
+        return left(swapped, skip=f"deliveries of {scheme.name} have no id")
     if "id" not in scheme.covers:
         if scheme.delivery_id.startswith("body:") and "body" in scheme.covers:
-            return _left(swapped, skip="the id is a part of the signed body, see N2")
-        return _left(swapped, skip=f"{scheme.name} {ID_UNSIGNED}")
+            return left(swapped, skip="the id is a part of the signed body, see N2")
+        return left(swapped, skip=f"{scheme.name} {ID_UNSIGNED}")
     return _signed(swapped, known)
 
 
 def _algorithms(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     if scheme.alg not in HMACS:
-        yield _left(Planned("N14", "with another hash", "refuse"), skip="it is not made with a keyed hash")
+        yield left(Planned("N14", "with another hash", "refuse"), skip="it is not made with a keyed hash")
         return
     for alg in HMACS:
         if alg != scheme.alg:
@@ -300,16 +227,16 @@ def _malformed(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
             if not known.signs
             else "it would need the new secret in a wrong delivery"
         )
-        yield _left(method, skip=why)
-        yield _left(text, skip=why)
+        yield left(method, skip=why)
+        yield left(text, skip=why)
     else:
         yield method
         gentle = "many endpoints do not look at the content type"
         yield Planned(text.id, text.title, text.expect, text.case, gentle=gentle)
     broken = Planned("N12-json", "JSON that breaks off", "survive", own, "malformed")
-    yield _left(broken, skip="its bodies are no JSON") if form else broken
+    yield left(broken, skip="its bodies are no JSON") if form else broken
     empty = Planned("N12-empty", "an empty body", "survive", own, "empty")
-    yield _left(empty, skip="an empty form is a form") if form else empty
+    yield left(empty, skip="an empty form is a form") if form else empty
     yield Planned("N12-large", "1 MiB without a proof", "survive", Case("", "", signed=False), "large")
 
 
@@ -317,12 +244,12 @@ def _token_negatives(known: Knowledge) -> Iterator[Planned]:
     """Those of schemes whose secret is a part of the URL."""
     case = Case("", "", secrets=("old",))
     old = Planned("N1", "the path with the old token", "refuse", case)
-    yield old if known.old else _left(old, open_="the old token is not known here")
+    yield old if known.old else left(old, open_="the old token is not known here")
     for name, title in known.misses:
         kind = "N3" if name.startswith("base") else "N4"
         yield Planned(f"{kind}-{name}", title, "refuse", Case("", "", signed=False), "near-miss", name)
     broken = Planned("N12-json", "JSON that breaks off, on another token's path", "survive", Case("", ""), "malformed")
-    yield _left(broken, skip="it would need the new token in a wrong delivery")
+    yield left(broken, skip="it would need the new token in a wrong delivery")
     for name, title in (
         ("N2", "a value changed after signing"),
         ("N5", "too old"),
@@ -331,8 +258,8 @@ def _token_negatives(known: Knowledge) -> Iterator[Planned]:
         ("N9", "a new id with an old signature"),
         ("N14", "with another hash"),
     ):
-        yield _left(Planned(name, title, "refuse"), skip="nothing is signed")
-    yield _left(Planned("N15", "with the token of another endpoint", "refuse"), skip="it is N4-random again")
+        yield left(Planned(name, title, "refuse"), skip="nothing is signed")
+    yield left(Planned("N15", "with the token of another endpoint", "refuse"), skip="it is N4-random again")
 
 
 def _effects(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
@@ -342,15 +269,15 @@ def _effects(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
         f"N8-{AT_ONCE}", f"the same bytes {AT_ONCE} times at once", known, "once", requests=AT_ONCE, at_once=True
     )
     for one in (twice, burst):
-        yield one if scheme.delivery_id else _left(one, skip=f"deliveries of {scheme.name} have no id to tell them by")
+        yield one if scheme.delivery_id else left(one, skip=f"deliveries of {scheme.name} have no id to tell them by")
     unknown = _valid("N10", "an event nobody knows", known, "inert", Case("", "", event="runbook.unknown"))
-    yield unknown if scheme.event else _left(unknown, skip=f"deliveries of {scheme.name} name no event")
+    yield unknown if scheme.event else left(unknown, skip=f"deliveries of {scheme.name} name no event")
     title = "an event of somebody else's project or account"
     foreign = _valid("N11", title, known, "inert", Case("", "", scope=FOREIGN))
     if not scheme.scope:
-        yield _left(foreign, skip=f"deliveries of {scheme.name} name no project or account")
+        yield left(foreign, skip=f"deliveries of {scheme.name} name no project or account")
     elif not known.scope:
-        yield _left(foreign, skip=NO_SCOPE)
+        yield left(foreign, skip=NO_SCOPE)
     else:
         yield foreign
 
@@ -359,16 +286,16 @@ def _handshakes(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     abused = any(abuse.acts for abuse in scheme.abuse)
     for probe in scheme.probes:
         if probe.acts and abused:  # the same request, which an endpoint that has its secret has to refuse
-            yield _left(Planned(f"P3-{probe.name}", probe.title, "probe"), skip=f"not twice: {probe.why}")
+            yield left(Planned(f"P3-{probe.name}", probe.title, "probe"), skip=f"not twice: {probe.why}")
             continue
         yield _handshake(f"P3-{probe.name}", probe, "probe", known, signing=known.signs)
     if not scheme.probes:
-        yield _left(Planned("P3", "the vendor's own probe", "probe"), skip=f"{scheme.name} sends none")
+        yield left(Planned("P3", "the vendor's own probe", "probe"), skip=f"{scheme.name} sends none")
     for abuse in scheme.abuse:
         if not abuse.acts:
             yield _abuse(scheme, abuse, known)
     if not scheme.abuse:
-        yield _left(Planned("N13", "abuse of a handshake", "abuse"), skip=f"{scheme.name} has none to abuse")
+        yield left(Planned("N13", "abuse of a handshake", "abuse"), skip=f"{scheme.name} has none to abuse")
 
 
 def _abuse(scheme: Scheme, abuse: Handshake, known: Knowledge) -> Planned:
@@ -382,11 +309,11 @@ def _handshake(name: str, one: Handshake, expect: str, known: Knowledge, *, sign
     templates = (*one.query.values(), *one.headers.values())
     missing = {token for template in templates for token in template.tokens} - _ALWAYS - known.facts
     if one.acts and not known.acting:
-        return _left(planned, skip=f"it may change the endpoint: {one.why or 'ask for it'}")
+        return left(planned, skip=f"it may change the endpoint: {one.why or 'ask for it'}")
     if one.signed and not signing:
-        return _left(planned, open_="only the vendor can make it: let it check the URL in its dashboard")
+        return left(planned, open_="only the vendor can make it: let it check the URL in its dashboard")
     if missing:
-        return _left(planned, open_=f"{', '.join(sorted(missing))} was not told")
+        return left(planned, open_=f"{', '.join(sorted(missing))} was not told")
     return planned
 
 
@@ -402,5 +329,5 @@ def _within(cases: list[Planned], most: int) -> list[Planned]:
             if requests(cases) <= most:
                 return cases
             if cases[index].sends and cases[index].id.startswith(name):
-                cases[index] = _left(cases[index], skip=f"more than {LIMIT} requests would be needed")
+                cases[index] = left(cases[index], skip=f"more than {LIMIT} requests would be needed")
     return cases

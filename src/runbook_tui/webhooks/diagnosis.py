@@ -100,7 +100,7 @@ def _refused(seen: _Seen) -> Iterator[Advice]:
         return
     elif "url" in scheme.covers:
         cause = "the address that the endpoint verifies with is not the one the delivery was made for"
-        fix = f"{scheme.name} signs the URL: give it as registered; behind a proxy set scheme, host and port in the handler"
+        fix = f"{scheme.name} signs the URL: give it as registered; behind a proxy also scheme, host and port count"
         yield Advice("url-differs", cause, fix, ("P1",))
     else:
         cause = "the endpoint has no secret or another one, or the body was parsed before it was verified"
@@ -115,7 +115,7 @@ def _no_answer(seen: _Seen) -> Iterator[Advice]:
         fix = "register the address it leads to: vendors count a redirect as a failure"
         yield Advice("redirect", "the endpoint redirects deliveries", fix, ("P1",))
     elif (first.status or 0) >= 500:
-        fix = "look into its log at the time of this run; a missing secret or a body that is no event are the usual reasons"
+        fix = "look into its log at the time of this run; a missing secret is the usual reason"
         yield Advice("crash", "the endpoint fails on a valid delivery", fix, ("P1",))
     elif first.status is None and first.reason.startswith("no answer"):
         fix = "acknowledge first and work afterwards; see that nothing before the endpoint holds the request back"
@@ -168,7 +168,7 @@ def _half(seen: _Seen) -> Iterator[Advice]:
     if effects and seen.results["P1"].acted is False:
         cause = f"only the envelope {effects[0]!r} has an effect; what the vendor documents is dropped"
         yield Advice("envelope", cause, scheme.notes or "read the documented members", ("P1", f"P1-{effects[0]}"))
-    if seen.took("P1") and seen.of("P2", "fail"):
+    if seen.took("P1") and seen.status("P2") // 100 == 4:
         fix = "let wrong deliveries not count against the vendor's address; look for a firewall's or a limiter's rule"
         yield Advice("locked-out", "after wrong deliveries valid ones are refused too", fix, ("P2",))
     upstream = tuple(one.id for one in seen.results.values() if one.reason.startswith("refused upstream"))
@@ -227,7 +227,7 @@ def _limit(scheme: Scheme) -> int:
 def _effects(seen: _Seen) -> Iterator[Advice]:
     scheme = seen.scheme
     twice = seen.of("N8", "fail")
-    if twice and seen.took("P1"):
+    if any(seen.took(name) for name in twice):
         fix = f"remember the id ({scheme.delivery_id}) in one step with the act (a unique key in the database)"
         yield Advice("no-dedupe", "a delivery that comes twice is acted on twice", fix, twice)
     if seen.of("N10", "fail"):

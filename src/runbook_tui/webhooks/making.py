@@ -19,10 +19,10 @@ from urllib.parse import parse_qsl, urlencode
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.net.client import Request
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks.cases import FOREIGN, Planned
 from runbook_tui.webhooks.draft import compact
 from runbook_tui.webhooks.handshakes import build_handshake, expected
 from runbook_tui.webhooks.observer import MOST
+from runbook_tui.webhooks.planned import FOREIGN, Planned
 from runbook_tui.webhooks.pointers import changed, value_at
 from runbook_tui.webhooks.scheme import FORM, Case, Delivery, Expect, Scheme
 from runbook_tui.webhooks.signer import build, safe_body, values_of

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runbook_tui.webhooks.cases import ID_UNSIGNED, OPEN_SKIPS
 from runbook_tui.webhooks.diagnosis import Advice, diagnose
 from runbook_tui.webhooks.findings import Finding
+from runbook_tui.webhooks.planned import ID_UNSIGNED, OPEN_SKIPS
 from runbook_tui.webhooks.scheme import Scheme
 from runbook_tui.webhooks.transport import Transport
 from runbook_tui.webhooks.verdicts import Result, between_controls, overall, rotation

@@ -13,8 +13,8 @@ from typing import Any
 
 from runbook_tui.net.client import Answer
 from runbook_tui.net.fault import NetFault
-from runbook_tui.webhooks.cases import CONTROLS, Planned, expected
 from runbook_tui.webhooks.findings import Finding
+from runbook_tui.webhooks.planned import CONTROLS, Planned, expected
 from runbook_tui.webhooks.scheme import Scheme
 
 _ABOUT_ITSELF = frozenset({408, 429})  # the server speaks about itself or its load, not about the delivery
@@ -48,6 +48,7 @@ class Setting:
     now: datetime
     watched: bool = False
     until: datetime | None = None
+    pending: bool = False  # the observer is yet to be asked
     first: Answer | None = None
     nobody: Answer | None = None
 
@@ -199,7 +200,7 @@ def _accepted(scheme: Scheme, planned: Planned, answer: Answer | NetFault) -> Ve
 
 def _refusing(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) -> Verdict:
     answer = heard.answers[-1]
-    if heard.acted:
+    if heard.acted and not _allowed(planned, setting):
         said = "no answer" if isinstance(answer, NetFault) else f"answered {answer.status}"
         return "fail", f"{said}, and it was acted on"
     if isinstance(answer, NetFault):
@@ -217,8 +218,14 @@ def _refusing(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting) 
     if scheme.kind == "url-token" and status not in _GONE and planned.expect == "refuse":
         return "warn", f"refused with {status}; 404 would not tell a stranger that something is here"
     known = setting.watched and heard.acted is False
-    effect = "and had no effect" if known else "and whether it had an effect is not shown"
-    return "pass", f"refused with {status} {effect}"
+    effect = "" if setting.pending else " and whether it had an effect is not shown"
+    return "pass", f"refused with {status}{' and had no effect' if known else effect}"
+
+
+def _allowed(planned: Planned, setting: Setting) -> bool:
+    """An acceptance, and so an effect, is a warning at most."""
+    overlap = planned.id == "N1" and setting.until is not None and setting.now < setting.until
+    return bool(planned.gentle) or overlap
 
 
 def _taken(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting, status: int) -> Verdict:
@@ -227,7 +234,7 @@ def _taken(scheme: Scheme, planned: Planned, heard: Heard, setting: Setting, sta
         if heard.mismatch:
             return "warn", f"answered {status} to a request that it should refuse, and gave nothing away"
         return "fail", f"answered {status} as it should answer the vendor alone"
-    if planned.id == "N1" and setting.until is not None and setting.now < setting.until:
+    if planned.id == "N1" and setting.until is not None and _allowed(planned, setting):
         return "warn", f"the old secret is accepted until {setting.until:%Y-%m-%d %H:%M} UTC, as was declared"
     if planned.gentle:
         return "warn", f"answered {status}: {planned.gentle}"
@@ -297,4 +304,5 @@ def _unless_watched(shown: str, effect: str, known: bool, setting: Setting) -> V
     if setting.watched and known:
         return "pass", f"{shown} and {effect}"
     why = "the observer cannot tell" if setting.watched else "no observer has shown it"
+    why = "the observer is asked at the end" if setting.pending else why
     return "inconclusive", f"{shown}; whether it {effect} is open: {why}"

@@ -132,6 +132,7 @@ class Bench:
     def run(self, examine: Examine) -> Report:
         """The whole bench. `examine` is `transport.examine` with everything but `before_request` filled in."""
         self.transport = examine(self._wait_turn)
+        self.requests += self.transport.requests
         self._maker = replace(self._maker, skew=self.transport.skew or 0.0)
         if not self.transport.safe_to_send:
             self.stopped = "the way to the endpoint is not safe, so nothing was sent"

@@ -242,19 +242,9 @@ class Performer:
             return {"error": said(error)}
 
     def _deliver(self, effect: do.Deliver) -> Reply:
-        from runbook_tui.webhooks.deliver import origin, patience, three_answers
+        from runbook_tui.conductor.benching import try_endpoint
 
-        kit, endpoint = self._kit, effect.endpoint
-        scheme = kit.schemes.get(str(endpoint["scheme"]))
-        url = str(endpoint["url"])
-        new = consumers.value_of(kit.credential(str(endpoint["secret"])))
-        old = consumers.value_of(kit.credential(str(endpoint["old_secret"]))) if endpoint.get("old_secret") else None
-
-        def send(request: Any) -> Any:
-            return kit.network.send(request, [origin(scheme, url)], deadline=patience(scheme))
-
-        results = three_answers(scheme, url, new, old, send, clock=kit.clock)
-        return {"scheme": scheme.id, "results": [result.data() for result in results]}
+        return try_endpoint(self._kit, effect.endpoint, self._progress, self.stopped.is_set)
 
     def _export(self, effect: do.Export) -> Reply:
         content = self._report().encode()

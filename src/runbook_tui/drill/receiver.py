@@ -6,7 +6,7 @@
 The process serves until standard input closes. `url` is the address to register with the vendor; for a scheme with a
 path token the deliveries go to `url`/token. At the observer's address, which is another port:
 
-    GET /acted?marker=TEXT    {"marker": TEXT, "acted": count, "times": [seconds since 1970]}
+    GET /acted?marker=TEXT    "TEXT: count": how many deliveries with this text in them were acted on
     GET /arrivals             {"arrivals": [[seconds of a monotonic clock, method, status], ...]}
 """
 
@@ -60,8 +60,7 @@ def judge(receiver: Receiver, acts: Acts, incoming: Incoming, now: float) -> Rep
 def acted(acts: Acts, query: str) -> Reply:
     """What an observer is told who asks with `marker=` in the query."""
     marker = parse_qs(query).get("marker", [""])[0]
-    times = [act.at for act in acts.found(marker)]
-    return Reply(200, {"marker": marker, "acted": len(times), "times": times})
+    return Reply(200, f"{marker}: {len(acts.found(marker))}\n", {"Content-Type": "text/plain"})
 
 
 @lru_cache(maxsize=1)

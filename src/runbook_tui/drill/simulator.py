@@ -162,7 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _write(self, reply: Reply) -> None:
         content = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
         body = b"" if reply.body is None or reply.status == 204 else content.encode()
-        self.send_response(reply.status)
+        self.send_response_only(reply.status)  # no Date: the drill's clock is not this machine's
+        self.send_header("Server", self.version_string())
         for name, value in reply.headers.items():
             self.send_header(name, value)
         if body and not isinstance(reply.body, str):

@@ -83,7 +83,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Deliver:
-    """Send the test deliveries to an endpoint. The reply: {scheme, results}."""
+    """Run the bench of an endpoint. The reply: the document of `webhook bench --json`, its cases as `results`."""
 
     endpoint: Mapping[str, Any]
 

@@ -19,6 +19,7 @@ from runbook_tui.incident.plan import items, scope
 from runbook_tui.incident.prompts import answer_name, is_manual, subject_of
 from runbook_tui.incident.proof import account_proof, consumer_proof, credential_proof, settle_accounts
 from runbook_tui.incident.state import IncidentState, Subject
+from runbook_tui.incident.tested import tested
 from runbook_tui.playbook.model import CHANGES, Playbook, Step, Verify
 from runbook_tui.playbook.values import Unresolved, resolve
 
@@ -266,11 +267,7 @@ def _webhook(context: _Context) -> Ended:
     reply = yield do.Deliver(endpoint)
     data = {"step": context.step.id, "endpoint": endpoint.get("id", ""), **reply}
     yield do.Record("deliveries", data)
-    failed = [one["title"] for one in reply["results"] if one["verdict"] == "fail"]
-    unsure = [one["title"] for one in reply["results"] if one["verdict"] == "inconclusive"]
-    if failed:
-        return "refuted", "; ".join(failed)
-    return ("undetermined", "; ".join(unsure)) if unsure else ("done", "as expected")
+    return tested(reply)
 
 
 def _manual(context: _Context) -> Ended:

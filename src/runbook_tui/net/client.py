@@ -87,6 +87,11 @@ class Network:
             # At INFO httpx logs whole URLs, at DEBUG httpcore logs headers: both may carry a secret.
             logging.getLogger(name).setLevel(logging.WARNING)
 
+    @property
+    def only(self) -> tuple[str, int] | None:
+        """The one (host, port) that is reached; None: any."""
+        return self._only
+
     def send(
         self,
         request: Request,

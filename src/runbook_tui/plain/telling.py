@@ -19,6 +19,8 @@ class Telling:
         """The line for one push of progress, "" for most."""
         if "found" in progress:
             return f"found: {progress['found']}"
+        if "case" in progress:
+            return str(progress["case"])
         if "text" in progress and time.monotonic() - self._last >= _EVERY:
             self._last = time.monotonic()
             return str(progress["text"])

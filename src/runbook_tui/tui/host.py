@@ -35,7 +35,7 @@ class Host(SafeApp[int]):
         self.client = client
         self.words = ""
         self.progress = ""
-        self.found: tuple[str, ...] = ()  # the last places a running search has found
+        self.found: tuple[str, ...] = ()  # the last things a running step has found or tried
         self.alarm = ""
         self._pending = ""  # the request whose reply is awaited
 
@@ -68,8 +68,9 @@ class Host(SafeApp[int]):
     def _note_progress(self, progress: Mapping[str, Any]) -> None:
         if "alarm" in progress:
             self.alarm = foreign(progress["alarm"])
-        elif "found" in progress:
-            self.found = (*self.found, f"found: {foreign(progress['found'])}")[-_FOUND:]
+        elif "found" in progress or "case" in progress:
+            line = progress.get("case") or f"found: {progress['found']}"
+            self.found = (*self.found, foreign(line))[-_FOUND:]
         else:
             said = progress.get("text") or ", ".join(f"{key} {value}" for key, value in progress.items())
             self.progress = foreign(said)

@@ -1,0 +1,28 @@
+"""What a webhook bench means for the step that ran it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_TITLES = 5  # of cases that are told one by one
+
+
+def tested(reply: Mapping[str, Any]) -> tuple[str, str]:
+    """What a bench means for the step: it is done when the rotation is proven and nothing failed, although some cases
+    may stay open (an endpoint without an observer tells nobody what it did).
+    """
+    ways = [*((reply["transport"] or {}).get("findings") or ()), *reply["checks"]]
+    failed = [one["title"] for one in (*reply["results"], *ways) if one["verdict"] == "fail"]
+    unsure = [one["title"] for one in reply["results"] if one["verdict"] == "inconclusive"]
+    if failed:
+        return "refuted", _some(failed)
+    if reply["rotation"] not in ("pass", "warn"):
+        return "undetermined", reply["stopped"] or _some(unsure)
+    proven = "the new secret is accepted, the old one and none are refused"
+    return "done", f"{proven}; {len(unsure)} cases stay open" if unsure else proven
+
+
+def _some(titles: Sequence[str]) -> str:
+    more = len(titles) - _TITLES
+    return "; ".join(titles[:_TITLES]) + (f" and {more} more" if more > 0 else "")

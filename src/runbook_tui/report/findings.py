@@ -11,6 +11,7 @@ from runbook_tui.incident.events import Event
 from runbook_tui.incident.findings import owner
 from runbook_tui.incident.lines import closed_loop, lines
 from runbook_tui.incident.state import Side, Subject
+from runbook_tui.report.benches import benches
 from runbook_tui.report.safe import UNKNOWN, block, inline
 from runbook_tui.report.view import View, fields, table, utc
 
@@ -273,7 +274,7 @@ def evidence(view: View) -> list[str]:
     """Section 9: every check, what was expected, what came."""
     rows = [row for event in view.events for row in _checks(view, event)]
     header = ("seq", "time (UTC)", "check", "request", "expected", "actual", "proof")
-    return table(header, rows)
+    return [*table(header, rows), *benches(view)]
 
 
 def _checks(view: View, event: Event) -> Iterable[tuple[str, ...]]:
@@ -291,8 +292,6 @@ def _checks(view: View, event: Event) -> Iterable[tuple[str, ...]]:
         actual = f"{inline(data.get('stage'))}{status}{reason}"
         yield seq, time, view.consumer(data.get("consumer")), request, "used", actual, inline(data.get("proof"), "none")
     elif event.kind == "deliveries":
-        for one in data.get("results") or []:
-            answer = inline(one.get("status"), "no answer")
-            actual = f"{answer}, {inline(one.get('verdict'))} ({view.free(one.get('reason'), 'no more said')})"
-            title = f"webhook: {inline(one.get('title'))}"
-            yield seq, time, title, view.free(data.get("endpoint")), inline(one.get("expected")), actual, "delivery"
+        what = f"webhook endpoint {view.free(data.get('endpoint'))}"
+        actual = f"rotation {inline(data.get('rotation'))}, endpoint {inline(data.get('verdict'))} (below)"
+        yield seq, time, what, view.free(data.get("url")), "new accepted, old and none refused", actual, "deliveries"

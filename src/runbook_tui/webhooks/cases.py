@@ -9,6 +9,7 @@ Where the secret itself travels, no delivery that must be refused holds the new 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -43,7 +44,7 @@ def plan(scheme: Scheme, known: Knowledge) -> list[Planned]:
     cases += [_abuse(scheme, one, known) for one in scheme.abuse if one.acts]
     # What must be refused is for the own project too: an endpoint that ignores others' would look as if it refused.
     cases = [replace(one, case=_own(one.case, known)) for one in cases]
-    return _within(cases, LIMIT - LOOKS - len(scheme.forms) - 1)
+    return _within(cases, LIMIT - LOOKS - 1 - len(diagnostics(scheme)))
 
 
 def diagnostics(scheme: Scheme) -> list[Planned]:
@@ -59,7 +60,7 @@ def diagnostics(scheme: Scheme) -> list[Planned]:
         for form in scheme.forms
     ]
     if scheme.tolerance is not None:
-        found.append(Planned("D-clock", "diagnosis: signed for the endpoint's own clock", "accept", how="lost"))
+        found.append(Planned("D-clock", "diagnosis: signed for the endpoint's own clock", "accept", how="their-clock"))
     return found
 
 
@@ -134,9 +135,10 @@ def _old(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
 def _tampered(scheme: Scheme, known: Knowledge) -> Iterator[Planned]:
     fields = [one.removeprefix("fields:") for one in scheme.covers if one.startswith("fields:")]
     body = ("N2", "one value of the body changed after signing", "")
-    pieces = [
-        (f"N2-{one.rsplit('/', 1)[-1]}", f"{one.rsplit('/', 1)[-1]} changed after signing", one) for one in fields
-    ]
+    last = Counter(one.rsplit("/", 1)[-1] for one in fields)
+    names = {one: one.rsplit("/", 1)[-1] for one in fields}
+    names |= {one: one.strip("/").replace("/", "-") for one, name in names.items() if last[name] > 1}
+    pieces = [(f"N2-{name}", f"{name} changed after signing", one) for one, name in names.items()]
     if "body" in scheme.covers:
         pieces = [body]
     for name, title, part in pieces:

@@ -103,9 +103,9 @@ class Maker:
     def _timed(self, planned: Planned, case: Case, at: datetime) -> tuple[datetime, Case]:
         """A time that is stale or ahead by the endpoint's clock too, when that differs from ours."""
         ago = planned.ago + max(0.0, -self.skew) if planned.ago > 0 else planned.ago - max(0.0, self.skew)
-        if planned.how == "lost":
+        if planned.how == "their-clock":
             ago = -self.skew
-        at = at - timedelta(seconds=ago) if planned.ago or planned.how == "lost" else at
+        at = at - timedelta(seconds=ago) if planned.ago or planned.how == "their-clock" else at
         if planned.proof_ago is not None:
             case = replace(case, signed_at=at - timedelta(seconds=planned.proof_ago))
         if case.signed_id:

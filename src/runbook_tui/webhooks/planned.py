@@ -49,7 +49,7 @@ class Knowledge:
 class Planned:
     """One case. `case` says how its delivery is made, as far as a scheme goes; `how` and `part` say the rest.
 
-    `how`: plain | pretty | tampered | query | malformed | empty | large | handshake | near-miss | lost.
+    `how`: plain | pretty | tampered | query | malformed | empty | large | handshake | near-miss | their-clock.
     `part` is what `how` is about: a pointer, a handshake's name, a near-miss's id.
     """
 

@@ -21,8 +21,10 @@ from runbook_tui.net.client import Answer, Request
 from runbook_tui.providers.catalogue import Catalogue
 from runbook_tui.providers.engine import Engine
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks.deliver import origin, three_answers
+from runbook_tui.webhooks.bench import Bench
+from runbook_tui.webhooks.orders import Orders, origin
 from runbook_tui.webhooks.registry import Schemes
+from runbook_tui.webhooks.transport import Transport
 
 Make = Callable[..., Stage]
 
@@ -175,7 +177,7 @@ def test_a_damaged_state_is_told_and_not_guessed(stage: Make) -> None:
 
 @pytest.mark.parametrize("scenario", ["openai-key", "streampixel"])
 def test_the_receiver_takes_the_new_secret_and_nothing_else(stage: Make, scenario: str) -> None:
-    """The webhook test of the program sees: new accepted, old refused, unsigned refused, new accepted once more."""
+    """The bench of the program sees: new accepted, old refused, unsigned refused, new accepted once more."""
     here = stage(scenario)
     endpoint = next(iter(here.world.inventory.endpoints.values()))
     scheme = Schemes.load([]).get(endpoint.scheme)
@@ -186,10 +188,12 @@ def test_the_receiver_takes_the_new_secret_and_nothing_else(stage: Make, scenari
 
     new, old = here.credential(endpoint.secret).secret, here.credential(endpoint.old_secret).secret
     assert new is not None
-    results = three_answers(scheme, endpoint.url, new, old, send, clock=here.clock)
-    assert [result.data()["verdict"] for result in results] == ["pass"] * 4
-    swapped = three_answers(scheme, endpoint.url, old or new, new, send, clock=here.clock)
-    assert swapped[0].data()["verdict"] != "pass"
+
+    def rotation(new: Secret | None, old: Secret | None) -> str:
+        bench = Bench(Orders(scheme, endpoint.url, new, old), send, here.clock)
+        return bench.run(lambda before: Transport((), True, 0.0, None, 0)).rotation
+
+    assert (rotation(new, old), rotation(old, new)) == ("pass", "fail")
 
 
 def test_an_old_or_changed_delivery_is_refused(stage: Make) -> None:

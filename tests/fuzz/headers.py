@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from runbook_tui.drill.estate import Receiver
 from runbook_tui.drill.receiver import judge as receive
@@ -14,12 +13,10 @@ from runbook_tui.providers.answers import _instant, parse_answer, tidy
 from runbook_tui.providers.manifest import RateLimit
 from runbook_tui.providers.pacing import LONGEST, demanded
 from runbook_tui.providers.paging import _NEXT
-from runbook_tui.webhooks.registry import read
-from runbook_tui.webhooks.scheme import HEADER_TOKENS, Case, Template
-from runbook_tui.webhooks.deliver import judge
+from runbook_tui.webhooks import transport
+from runbook_tui.webhooks.probing import Reply
+from runbook_tui.webhooks.scheme import HEADER_TOKENS, Template
 
-_SCHEMES = Path(__file__).parents[2] / "src/runbook_tui/webhooks/schemes"
-_SCHEME = read(_SCHEMES / "stripe.yaml")
 _NOW = datetime(2026, 11, 21, 22, 4, tzinfo=UTC)
 _LIMIT = RateLimit(remaining="x-left", reset="x-reset", reset_form="epoch")
 _KEY = "whsec_" + "RkFLRS1GQUtFLUZBS0UtRkFLRS1GQUtF"
@@ -52,7 +49,7 @@ def one(data: bytes) -> None:
     elif kind == b"r":
         headers = {"retry-after": text, "x-left": "0", "x-reset": text}
         assert not demanded(_LIMIT, 429, headers, _NOW) > LONGEST
-        judge(_SCHEME, Case("new", "x"), Answer(401, [("date", text)], b"", 0.1), _NOW)
+        transport._skew(Reply(status=401, headers={"date": text}, at=_NOW))
     elif kind == b"t":
         try:
             made = Template.parse(text, HEADER_TOKENS)

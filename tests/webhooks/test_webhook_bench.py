@@ -159,6 +159,20 @@ def test_the_new_secret_goes_into_no_delivery_that_must_be_refused(name: str) ->
         assert {"accept", "inert"} <= set(said)
 
 
+@pytest.mark.parametrize("name", ["stripe", "streampixel", "telegram"])
+def test_ids_are_new_in_every_delivery_and_every_run(name: str) -> None:
+    """A receiver that drops duplicates would answer a reused id from memory."""
+    scheme, bodies = SCHEMES.get(name), []
+    for _ in range(2):
+        orders = Orders(scheme, "https://example.com/h", owned(scheme, "new").sender)
+        one = Bench(orders, lambda request: said(200), FakeClock())
+        for planned in one.planned:
+            if planned.sends and planned.how == "plain":
+                numbers = 1 if planned.expect == "once" else planned.requests
+                bodies += [one._maker.make(planned, one._time(), number).delivery.body for number in range(numbers)]
+    assert len(set(bodies)) == len(bodies) > 15
+
+
 def test_at_most_two_requests_a_second_leave() -> None:
     """On the injected clock, with the pauses of several at once made up for; no faster run to another machine."""
     scheme = SCHEMES.get("github")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from runbook_tui.drill.estate import Receiver
-from runbook_tui.drill.receiver import judge as receive
+from runbook_tui.drill.endpoint.acts import Acts
+from runbook_tui.drill.endpoint.behaviour import Endpoint
+from runbook_tui.drill.endpoint.setup import Arrived, Setup
 from runbook_tui.foundation import strict_json
 from runbook_tui.net.client import Answer
 from runbook_tui.providers.answers import _instant, parse_answer, tidy
@@ -15,8 +16,10 @@ from runbook_tui.providers.pacing import LONGEST, demanded
 from runbook_tui.providers.paging import _NEXT
 from runbook_tui.webhooks import transport
 from runbook_tui.webhooks.probing import Reply
+from runbook_tui.webhooks.registry import Schemes
 from runbook_tui.webhooks.scheme import HEADER_TOKENS, Template
 
+_SCHEMES = Schemes.load()
 _NOW = datetime(2026, 11, 21, 22, 4, tzinfo=UTC)
 _LIMIT = RateLimit(remaining="x-left", reset="x-reset", reset_form="epoch")
 _KEY = "whsec_" + "RkFLRS1GQUtFLUZBS0UtRkFLRS1GQUtF"
@@ -40,9 +43,9 @@ def one(data: bytes) -> None:
         stamp, _, message = rest.partition("|")
         names = {"webhook-signature": signature, "webhook-timestamp": stamp, "webhook-id": message}
         scheme, key = ("standard-webhooks", _KEY) if kind == b"s" else ("fastpix", "QUJD")
-        receiver = Receiver("e", scheme, key, key)
-        status, _ = receive(receiver, "", {**names, "fastpix-signature": signature}, b"{}", _NOW)
-        assert status != 200
+        headers = tuple({**names, "fastpix-signature": signature}.items())
+        endpoint = Endpoint(Setup(_SCHEMES.get(scheme), key), Acts())
+        assert endpoint.answer(Arrived("POST", "", "", headers, b"{}"), _NOW.timestamp()).status // 100 == 4
     elif kind == b"l":
         found = _NEXT.search(text)
         assert found is None or "<" not in found[1]

@@ -168,8 +168,8 @@ def test_ids_are_new_in_every_delivery_and_every_run(name: str) -> None:
         one = Bench(orders, lambda request: said(200), FakeClock())
         for planned in one.planned:
             if planned.sends and planned.how == "plain":
-                numbers = 1 if planned.expect == "once" else planned.requests
-                bodies += [one._maker.make(planned, one._time(), number).delivery.body for number in range(numbers)]
+                times = range(1 if planned.expect == "once" else planned.requests)
+                bodies += [one._maker.make(planned, one._turns.time(), number).delivery.body for number in times]
     assert len(set(bodies)) == len(bodies) > 15
 
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_tui.foundation.clock import Clock
 from runbook_tui.foundation.errors import RunbookError
-from runbook_tui.net.client import Answer, Request
+from runbook_tui.net.client import Answer
 from runbook_tui.net.fault import NetFault
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks import token_logs, tokens
+from runbook_tui.webhooks import tokens
+from runbook_tui.webhooks.beside import beside
 from runbook_tui.webhooks.cases import diagnostics, plan
 from runbook_tui.webhooks.findings import Finding
 from runbook_tui.webhooks.handshakes import matches
@@ -29,17 +28,15 @@ from runbook_tui.webhooks.orders import Orders, check, knowledge, origin
 from runbook_tui.webhooks.outcome import Report
 from runbook_tui.webhooks.planned import LIMIT, LOOKS, Planned, as_data, requests
 from runbook_tui.webhooks.sights import Sights
-from runbook_tui.webhooks.speed import acknowledgement
 from runbook_tui.webhooks.transport import Transport
+from runbook_tui.webhooks.turns import Send, Turns
 from runbook_tui.webhooks.urls import is_local
 from runbook_tui.webhooks.verdicts import Heard, Result, Setting, judge, left_out
 
 PAUSE = 0.5  # seconds between two requests
-_ECHO = "The answer to a valid delivery does not repeat the secret"
 _CRASHES = "the endpoint failed twice in a row"
 _WITHOUT_P1 = ("N1", "N3", "P2")  # what is still sent when the first valid delivery was refused
 
-Send = Callable[[Request], Answer]
 Examine = Callable[[Callable[[], None]], Transport]
 
 
@@ -72,7 +69,7 @@ class Bench:
             raise RunbookError("only an endpoint on this machine may be asked faster than twice a second")
         scheme = orders.scheme
         self.orders = orders
-        self._send, self._clock, self._pause = send, clock, pause
+        self._clock, self._turns = clock, Turns(send, clock, pause)
         self._sights = None if watch is None else Sights(watch)
         self._progress, self._vendor, self._fingerprint = progress, vendor, fingerprint
         token = orders.new if scheme.kind == "url-token" else None
@@ -85,15 +82,12 @@ class Bench:
         self.transport: Transport | None = None
         self.stopped = ""  # why the rest was not sent
         self.watched = False
-        self.requests = 0
         self._heard: dict[str, Heard] = {}
         self._made: dict[str, list[Made]] = {}
         self._results: dict[str, Result] = {}
         self._nobody: Answer | None = None
         self._attested = False
         self._crashes = 0
-        self._free_at = 0  # mono_ns from which on the next request may leave
-        self._last: datetime | None = None
 
     # -- before
 
@@ -102,6 +96,11 @@ class Bench:
         made = [self._maker.make(one, self._clock.now()) for one in self.planned if one.sends]
         ours = [one for one in self.planned if one.sends and one.id == "P1"]
         return made[0] if ours else None
+
+    @property
+    def requests(self) -> int:
+        """How many were made by now, those on the way to the endpoint included."""
+        return self._turns.requests
 
     @property
     def most(self) -> int:
@@ -131,8 +130,8 @@ class Bench:
 
     def run(self, examine: Examine) -> Report:
         """The whole bench. `examine` is `transport.examine` with everything but `before_request` filled in."""
-        self.transport = examine(self._wait_turn)
-        self.requests += self.transport.requests
+        self.transport = examine(self._turns.wait)
+        self._turns.requests += self.transport.requests
         self._maker = replace(self._maker, skew=self.transport.skew or 0.0)
         if not self.transport.safe_to_send:
             self.stopped = "the way to the endpoint is not safe, so nothing was sent"
@@ -205,7 +204,12 @@ class Bench:
             self._settle(left_out(self.orders.scheme, one, "not_applicable", error.message))
             return
         self._made[one.id] = made
-        answers = self._at_once(made) if one.at_once else [self._ask(each.request()) for each in made]
+        sent = [each.request() for each in made]
+        answers = self._turns.together(sent) if one.at_once else [self._turns.ask(request) for request in sent]
+            self._turns.together([each.request() for each in made])
+            if one.at_once
+            else [self._turns.ask(each.request()) for each in made]
+        )
         mismatch = ""
         if made[0].answer is not None and isinstance(answers[0], Answer):
             mismatch = matches(made[0].answer, answers[0].status, answers[0].headers, answers[0].body)
@@ -217,46 +221,8 @@ class Bench:
 
     def _deliveries(self, one: Planned) -> list[Made]:
         if one.expect == "once":
-            return [self._maker.make(one, self._time())] * one.requests
-        return [self._maker.make(one, self._time(), number) for number in range(one.requests)]
-
-    def _time(self) -> datetime:
-        """Now, and never the same twice: some vendors' ids are times."""
-        now = self._clock.now()
-        if self._last is not None and now <= self._last:
-            now = self._last + timedelta(milliseconds=1)
-        self._last = now
-        return now
-
-    def _ask(self, request: Request) -> Answer | NetFault:
-        self._wait_turn()
-        self.requests += 1
-        try:
-            return self._send(request)
-        except NetFault as fault:
-            return fault
-
-    def _at_once(self, made: list[Made]) -> list[Answer | NetFault]:
-        """Several together; the pause after them is as long as theirs would have been."""
-        self._wait_turn()
-        self.requests += len(made)
-
-        def one(each: Made) -> Answer | NetFault:
-            try:
-                return self._send(each.request())
-            except NetFault as fault:
-                return fault
-
-        with ThreadPoolExecutor(len(made)) as pool:
-            answers = list(pool.map(one, made))
-        self._free_at += int((len(made) - 1) * self._pause * 1e9)
-        return answers
-
-    def _wait_turn(self) -> None:
-        wait = (self._free_at - self._clock.mono_ns()) / 1e9
-        if wait > 0:
-            self._clock.sleep(wait)
-        self._free_at = self._clock.mono_ns() + int(self._pause * 1e9)
+            return [self._maker.make(one, self._turns.time())] * one.requests
+        return [self._maker.make(one, self._turns.time(), number) for number in range(one.requests)]
 
     def _mind(self, answers: list[Answer | NetFault]) -> None:
         """The rules by which a run ends early."""
@@ -279,7 +245,7 @@ class Bench:
         return isinstance(first, Answer) and not 200 <= first.status < 300
 
     def _ask_nobody(self) -> None:
-        answer = self._ask(self._maker.lost())
+        answer = self._turns.ask(self._maker.lost())
         self._nobody = answer if isinstance(answer, Answer) else None
 
     # -- observing
@@ -343,24 +309,8 @@ class Bench:
         return replace(result, evidence=evidence)
 
     def _checks(self) -> list[Finding]:
-        """What the valid deliveries' speed and the URL token say besides the cases."""
-        scheme, orders = self.orders.scheme, self.orders
         valid = [answer for one in self.planned if one.expect in _VALID for answer in self._answers(one.id)]
-        good = [one for one in valid if 200 <= one.status < 300]
-        found = []
-        if good:
-            times = [one.timing for one in good[1:] if one.timing is not None]
-            found += acknowledgement(times, scheme.answer_within)
-        if scheme.kind == "url-token" and orders.new is not None:
-            least = scheme.min_token_bytes or tokens.RANDOM_BYTES
-            found += tokens.form(orders.new, orders.url, orders.old, least=least)
-            found.append(tokens.echoed(orders.new, valid))
-            if orders.logs:
-                found.append(token_logs.finding(token_logs.search(orders.logs, token_logs.Needle.of(orders.new))))
-        elif scheme.carries_secret and orders.new is not None:
-            echo = tokens.echoed(orders.new, valid)
-            found.append(replace(echo, id="secret-echo", title=_ECHO))
-        return found
+        return beside(self.orders, valid)
 
     def _answers(self, name: str) -> list[Answer]:
         heard = self._heard.get(name)

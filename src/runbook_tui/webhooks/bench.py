@@ -206,10 +206,6 @@ class Bench:
         self._made[one.id] = made
         sent = [each.request() for each in made]
         answers = self._turns.together(sent) if one.at_once else [self._turns.ask(request) for request in sent]
-            self._turns.together([each.request() for each in made])
-            if one.at_once
-            else [self._turns.ask(each.request()) for each in made]
-        )
         mismatch = ""
         if made[0].answer is not None and isinstance(answers[0], Answer):
             mismatch = matches(made[0].answer, answers[0].status, answers[0].headers, answers[0].body)

@@ -305,7 +305,7 @@ def test_waiting_is_bounded_on_the_given_clock(sights: tuple[Sight, ...], acted:
 
 
 def test_counting_waits_for_the_second_time() -> None:
-    """"Acted exactly once" must not be said of the first of two."""
+    """ "Acted exactly once" must not be said of the first of two."""
     assert Watch(Scripted(YES, TWICE), FakeClock()).count(MARKER, wait=2) == 2
     assert Watch(Scripted(YES, TWICE), FakeClock()).count(MARKER) == 1
     assert Watch(Scripted(UNKNOWN), FakeClock()).count(MARKER) is None

@@ -13,13 +13,13 @@ from typing import Any
 from runbook_tui.foundation.clock import iso, parse_duration, parse_instant
 from runbook_tui.incident import effects as do
 from runbook_tui.incident.anchors import OURS_WITHIN, with_ours
+from runbook_tui.incident.benched import bench_outcome
 from runbook_tui.incident.findings import in_short
 from runbook_tui.incident.order import advise, usable
 from runbook_tui.incident.plan import items, scope
 from runbook_tui.incident.prompts import answer_name, is_manual, subject_of
 from runbook_tui.incident.proof import account_proof, consumer_proof, credential_proof, settle_accounts
 from runbook_tui.incident.state import IncidentState, Subject
-from runbook_tui.incident.tested import tested
 from runbook_tui.playbook.model import CHANGES, Playbook, Step, Verify
 from runbook_tui.playbook.values import Unresolved, resolve
 
@@ -267,7 +267,7 @@ def _webhook(context: _Context) -> Ended:
     reply = yield do.Deliver(endpoint)
     data = {"step": context.step.id, "endpoint": endpoint.get("id", ""), **reply}
     yield do.Record("deliveries", data)
-    return tested(reply)
+    return bench_outcome(reply)
 
 
 def _manual(context: _Context) -> Ended:

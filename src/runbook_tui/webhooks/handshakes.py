@@ -62,7 +62,7 @@ def expected(scheme: Scheme, handshake: Handshake, case: Case, secret: Secret | 
 
 
 def matches(expect: Expect, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> str:
-    """"" when the answer is as expected, else the first difference in words, without the answer's own text."""
+    """ "" when the answer is as expected, else the first difference in words, without the answer's own text."""
     given = {name.lower(): value for name, value in headers}
     if status not in expect.status:
         return f"answered {status} instead of {expect.status}"

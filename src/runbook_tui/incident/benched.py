@@ -8,7 +8,7 @@ from typing import Any
 _TITLES = 5  # of cases that are told one by one
 
 
-def tested(reply: Mapping[str, Any]) -> tuple[str, str]:
+def bench_outcome(reply: Mapping[str, Any]) -> tuple[str, str]:
     """What a bench means for the step: it is done when the rotation is proven and nothing failed, although some cases
     may stay open (an endpoint without an observer tells nobody what it did).
     """
@@ -16,9 +16,9 @@ def tested(reply: Mapping[str, Any]) -> tuple[str, str]:
     failed = [one["title"] for one in (*reply["results"], *ways) if one["verdict"] == "fail"]
     unsure = [one["title"] for one in reply["results"] if one["verdict"] == "inconclusive"]
     if failed:
-        return "refuted", _some(failed)
+        return "refuted", _some(failed) + _cause(reply)
     if reply["rotation"] not in ("pass", "warn"):
-        return "undetermined", reply["stopped"] or _some(unsure)
+        return "undetermined", (reply["stopped"] or _some(unsure)) + _cause(reply)
     proven = "the new secret is accepted, the old one and none are refused"
     return "done", f"{proven}; {len(unsure)} cases stay open" if unsure else proven
 
@@ -26,3 +26,9 @@ def tested(reply: Mapping[str, Any]) -> tuple[str, str]:
 def _some(titles: Sequence[str]) -> str:
     more = len(titles) - _TITLES
     return "; ".join(titles[:_TITLES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _cause(reply: Mapping[str, Any]) -> str:
+    """The first likely cause with its fix; the report has all."""
+    first = next(iter(reply["diagnosis"]), None)
+    return f". Likely: {first['cause']}; {first['fix']}" if first else ""

@@ -90,7 +90,7 @@ def test_a_stopped_bench_keeps_what_it_knows(kit: Kit) -> None:
         arrived = len(receiver.arrivals)
     assert bench_outcome(reply) == ("undetermined", "stopped by the operator")
     assert reply["stopped"] == "stopped by the operator"
-    assert arrived == reply["requests"] < 30
+    assert arrived <= reply["requests"] <= arrived + 1 < 30  # the one that was held back counts
     assert [one["verdict"] for one in reply["results"] if one["id"] == "P2"] == ["inconclusive"]
 
 

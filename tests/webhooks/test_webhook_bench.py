@@ -149,7 +149,7 @@ def test_the_new_secret_goes_into_no_delivery_that_must_be_refused(name: str) ->
     with endpoint(scheme) as receiver:
         one = bench(receiver)
         text = owned(scheme, "new").receiver
-        for planned in one.planned:
+        for planned in one.plan.cases:
             if planned.sends:
                 made = one._maker.make(planned, datetime.now(UTC))
                 whole = f"{made.delivery.url} {made.delivery.headers} {made.delivery.body!r}"
@@ -166,7 +166,7 @@ def test_ids_are_new_in_every_delivery_and_every_run(name: str) -> None:
     for _ in range(2):
         orders = Orders(scheme, "https://example.com/h", owned(scheme, "new").sender)
         one = Bench(orders, lambda request: said(200), FakeClock())
-        for planned in one.planned:
+        for planned in one.plan.cases:
             if planned.sends and planned.how == "plain":
                 times = range(1 if planned.expect == "once" else planned.requests)
                 bodies += [one._maker.make(planned, one._turns.time(), number).delivery.body for number in times]
@@ -357,7 +357,7 @@ def test_the_document_holds_no_secret_and_no_proof(name: str) -> None:
     scheme = SCHEMES.get(name)
     with endpoint(scheme, "echoes_token") as receiver:
         one = bench(receiver)
-        text = json.dumps([conduct(one).data(), one.plan_data()])
+        text = json.dumps([conduct(one).data(), one.plan.data()])
     for whose in ("new", "old"):
         secret = owned(scheme, whose).receiver
         assert not any(secret[at : at + 12] in text for at in range(len(secret) - 11))

@@ -244,7 +244,7 @@ def _consent(bench: Bench, how: _Wishes, *, yes: bool) -> None:
         raise RunbookError("sending wants a confirmation", "add --yes; --dry-run shows what would be sent")
     if not how.as_json:
         _show_plan(bench, how)
-    if not yes and not click.confirm(f"send up to {bench.most} requests to {bench.orders.url}?", err=True):
+    if not yes and not click.confirm(f"send up to {bench.plan.most} requests to {bench.orders.url}?", err=True):
         raise click.Abort
 
 
@@ -255,10 +255,10 @@ def _ask_vendor(instruction: str) -> str:
 
 def _show_plan(bench: Bench, how: _Wishes) -> None:
     if how.as_json:
-        emit({"scheme": bench.orders.scheme.id, "url": bench.orders.url, **bench.plan_data()})
+        emit({"scheme": bench.orders.scheme.id, "url": bench.orders.url, **bench.plan.data()})
         return
-    data = bench.plan_data()
-    click.echo(f"{bench.orders.scheme.name} at {bench.orders.url}: at most {bench.most} requests, two a second")
+    data = bench.plan.data()
+    click.echo(f"{bench.orders.scheme.name} at {bench.orders.url}: at most {bench.plan.most} requests, two a second")
     for one in data["plan"]:
         left = f"left out: {one['left_out']}" if one["left_out"] else f"{one['requests']}x, {one['secret']} secret"
         click.echo(f"  {one['id']:<16} {one['title']}: {left}")

@@ -50,7 +50,7 @@ def try_endpoint(kit: Kit, endpoint: Mapping[str, Any], tell: Tell, stopped: Cal
     def progress(result: Result) -> None:
         nonlocal done
         done += 1
-        tell({"text": f"case {done} of {len(bench.planned)}, {bench.requests} requests"})
+        tell({"text": f"case {done} of {len(bench.plan.cases)}, {bench.requests} requests"})
         if result.verdict != "not_applicable":
             said = f"{result.verdict:<12} {result.id:<8} {result.title}: {result.reason}"
             tell({"case": one_line(kit.redactor.text(said), 240)})

@@ -10,23 +10,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from runbook_tui.foundation.clock import Clock
 from runbook_tui.foundation.errors import RunbookError
 from runbook_tui.net.client import Answer
 from runbook_tui.net.fault import NetFault
 from runbook_tui.secrets.secret import Secret
-from runbook_tui.webhooks import tokens
 from runbook_tui.webhooks.beside import beside
-from runbook_tui.webhooks.cases import diagnostics, plan
 from runbook_tui.webhooks.findings import Finding
 from runbook_tui.webhooks.handshakes import matches
-from runbook_tui.webhooks.making import Keys, Made, Maker, random_like
+from runbook_tui.webhooks.making import Made
 from runbook_tui.webhooks.observer import Watch
-from runbook_tui.webhooks.orders import Orders, check, knowledge, origin
+from runbook_tui.webhooks.orders import Orders, origin
 from runbook_tui.webhooks.outcome import Report
-from runbook_tui.webhooks.planned import LIMIT, LOOKS, Planned, as_data, requests
+from runbook_tui.webhooks.planned import LIMIT, Planned
+from runbook_tui.webhooks.rehearsal import Rehearsal
 from runbook_tui.webhooks.sights import Sights
 from runbook_tui.webhooks.transport import Transport
 from runbook_tui.webhooks.turns import Send, Turns
@@ -41,7 +39,7 @@ Examine = Callable[[Callable[[], None]], Transport]
 
 
 class Bench:
-    """One run. `planned` is what will be sent, to be shown before; `run` sends it; `report` tells, also half-way."""
+    """One run. `plan` is what will be sent, to be shown before; `run` sends it; `report` tells, also half-way."""
 
     def __init__(
         self,
@@ -64,21 +62,14 @@ class Bench:
         operator to trigger a delivery of the vendor's and returns a text by which the observer finds it.
         `fingerprint` names secrets in the evidence. `run` makes the ids of this run unlike all others.
         """
-        check(orders)
         if pause < PAUSE and not is_local(orders.url):
             raise RunbookError("only an endpoint on this machine may be asked faster than twice a second")
-        scheme = orders.scheme
         self.orders = orders
+        self.plan = Rehearsal(orders, clock.now(), run or secrets.token_hex(6))
+        self._maker = self.plan.maker
         self._clock, self._turns = clock, Turns(send, clock, pause)
         self._sights = None if watch is None else Sights(watch)
         self._progress, self._vendor, self._fingerprint = progress, vendor, fingerprint
-        token = orders.new if scheme.kind == "url-token" else None
-        misses = tokens.near_misses(orders.url, token, orders.old) if token else []
-        keys = Keys(orders.new, orders.old, orders.other, random_like(scheme, orders.new))
-        self._maker = Maker(scheme, orders.url, keys, run or secrets.token_hex(6), orders.facts, misses)
-        self.planned = plan(scheme, knowledge(orders, misses))
-        self.diagnostics = diagnostics(scheme) if orders.new is not None else []
-        self.example = self._rehearse()
         self.transport: Transport | None = None
         self.stopped = ""  # why the rest was not sent
         self.watched = False
@@ -89,42 +80,10 @@ class Bench:
         self._attested = False
         self._crashes = 0
 
-    # -- before
-
-    def _rehearse(self) -> Made | None:
-        """Every delivery once, unsent: a wrong form shows before the first one leaves. The first valid one."""
-        made = [self._maker.make(one, self._clock.now()) for one in self.planned if one.sends]
-        ours = [one for one in self.planned if one.sends and one.id == "P1"]
-        return made[0] if ours else None
-
     @property
     def requests(self) -> int:
         """How many were made by now, those on the way to the endpoint included."""
         return self._turns.requests
-
-    @property
-    def most(self) -> int:
-        """How many requests a whole run makes at most."""
-        asked = requests(self.planned) + len(self.diagnostics) + LOOKS + 1
-        return min(asked, LIMIT)
-
-    def plan_data(self) -> dict[str, Any]:
-        """What will be sent, as plain data without secrets; `example` is the body of P1."""
-        shown = ""
-        if self.example is not None:
-            shown = self._hidden(self.example.delivery.body.decode("utf-8", "replace"))
-        return {
-            "requests": self.most,
-            "plan": [as_data(self.orders.scheme, one) for one in self.planned],
-            "diagnostics": [as_data(self.orders.scheme, one) for one in self.diagnostics],
-            "example": shown,
-        }
-
-    def _hidden(self, text: str) -> str:
-        """`text` without the secret that some schemes carry in the body."""
-        if self.orders.new is not None and self.orders.scheme.carries_secret:
-            return text.replace(self.orders.new.expose(), "«secret»")
-        return text
 
     # -- sending
 
@@ -137,11 +96,11 @@ class Bench:
             self.stopped = "the way to the endpoint is not safe, so nothing was sent"
         else:
             self._ask_nobody()
-            for one in self.planned:
+            for one in self.plan.cases:
                 self._case(one)
             first = self._first()
             if isinstance(first, Answer) and 400 <= first.status < 500:
-                for one in self.diagnostics:
+                for one in self.plan.diagnostics:
                     self._case(one)
         self._observe()
         return self.report()
@@ -151,7 +110,7 @@ class Bench:
         setting = self._setting()
         scheme = self.orders.scheme
         results = []
-        for one in (*self.planned, *(one for one in self.diagnostics if one.id in self._heard)):
+        for one in (*self.plan.cases, *(one for one in self.plan.diagnostics if one.id in self._heard)):
             known = self._results.get(one.id)
             if one.id in self._heard:
                 known = self._judged(one, setting)
@@ -280,7 +239,7 @@ class Bench:
             return
         for name, (acted, count) in self._sights.all({name: self._made[name] for name in self._heard}).items():
             self._heard[name] = replace(self._heard[name], acted=acted, count=count)
-        valid = [one.id for one in self.planned if one.id in self._heard and one.expect in _VALID]
+        valid = [one.id for one in self.plan.cases if one.id in self._heard and one.expect in _VALID]
         self.watched = self.watched or any(self._heard[name].acted for name in valid)
 
     # -- telling
@@ -305,7 +264,7 @@ class Bench:
         return replace(result, evidence=evidence)
 
     def _checks(self) -> list[Finding]:
-        valid = [answer for one in self.planned if one.expect in _VALID for answer in self._answers(one.id)]
+        valid = [answer for one in self.plan.cases if one.expect in _VALID for answer in self._answers(one.id)]
         return beside(self.orders, valid)
 
     def _answers(self, name: str) -> list[Answer]:

@@ -67,6 +67,16 @@ def _sign(site: Site) -> None:
     assert "signature" in out
 
 
+def _bench(site: Site) -> None:
+    """The endpoint answers with everything it was sent; of the schemes the one whose secret travels is really sent."""
+    ask = ("webhook", "bench", f"{site.vendor.url}/hooks/in", "--scheme")
+    assert site.run(*ask, "gitlab", "--new", "hook", "--yes")[0] in (1, 3), site.streams[-1]
+    both = json.dumps({"new": CANARIES["hook"], "old": CANARIES["odd"]})
+    assert site.run(*ask, "telegram", "--secrets-stdin", "--dry-run", "--json", stdin=both)[0] == 0, site.streams[-1]
+    assert site.run(*ask, "standard-webhooks", "--new", "hook", "--dry-run")[0] == 0, site.streams[-1]
+    site.run(*ask, "standard-webhooks", "--secrets-stdin", "--yes", stdin=both.replace("new", "nwe"))
+
+
 def _scan(site: Site) -> None:
     for options in (["--credential", "leaked"], ["--credential", "leaked", "--json"]):
         assert site.run("scan", "repo", *options)[0] == 1, site.streams[-1]
@@ -183,6 +193,7 @@ DRIVEN: dict[str, Drive] = {
     "provider call": _calls,
     "webhook schemes": _just("webhook", "schemes", "--json"),
     "webhook sign": _sign,
+    "webhook bench": _bench,
     "scan": _scan,
     "credential remove": _remove,
     "run": _run,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BEFORE = 3  # bytes that may stand before a token and belong to no part of it: an escape
 _CACHED = 50_000  # windows: most come again with every version of a file
+_CACHED_BYTES = 32 << 20  # of all of them together: one may be a whole file
 _MEMORY = 64 << 20  # bytes for one automaton: a set of patterns that has too few says "no match" instead of failing
 # How a pattern may end: in something that may be missing ("={0,2}"), or in more than is needed ("{20,64}", "+").
 _OPTIONAL_END = re.compile(r"(?:\\.|\[[^\[\]]+\]|[^\\()\[\]{}|*+?.^$])(?:\*|\?|\{0,\d*\})(\)*)$")
@@ -55,6 +56,7 @@ class RuleSet:
         left = range(len(triggers)) if self._quick is None else self._quick.refused
         self._slow = _Slow({index: triggers[index] for index in left})
         self._cache: dict[tuple[int, bool, bytes], tuple[tuple[int, int], ...]] = {}
+        self._cached = 0  # bytes of the windows in it
 
     def suspicious(self, data: bytes) -> bool:
         """Whether some rule's pattern stands in `data`; nothing is filtered yet."""
@@ -83,8 +85,10 @@ class RuleSet:
         key = (index, first, window)
         known = self._cache.get(key)
         if known is None:
-            if len(self._cache) >= _CACHED:
+            if len(self._cache) >= _CACHED or self._cached + len(window) > _CACHED_BYTES:
                 self._cache.clear()
+                self._cached = 0
+            self._cached += len(window)
             known = self._cache[key] = tuple(self._search(index, 0 if first else 1, window))
         return known
 

@@ -11,6 +11,8 @@ Rows = NDArray[np.uint8]  # (count, name size)
 Longs = NDArray[np.int64]
 Keys = NDArray[np.uint64]  # the first eight bytes of names
 
+_ROUNDS = 64  # names that are passed one by one; hashes put a few where one is looked for
+
 
 class Names:
     """Names of equal length. A name's *place* is its number in their order."""
@@ -75,6 +77,7 @@ class Names:
         ends = self._starts[bucket + 1]
         found = np.full(len(keys), -1, np.int64)
         pending = np.flatnonzero(places < ends)
+        rounds = 0
         while len(pending):
             here = places[pending]
             there = self._keys[here]
@@ -83,6 +86,11 @@ class Names:
             more = (there < keys[pending]) & (here + 1 < ends[pending])
             pending = pending[more]
             places[pending] += 1
+            rounds += 1
+            if rounds == _ROUNDS and len(pending):  # names that nobody's hash made
+                first = np.minimum(np.searchsorted(self._keys, keys[pending]), len(self) - 1)
+                found[pending] = np.where(self._keys[first] == keys[pending], first, -1)
+                break
         return found
 
     def find(self, joined: bytes) -> Longs:
@@ -91,13 +99,19 @@ class Names:
         places = self.find_keys(keys_of(asked))
         found = np.full(len(asked), -1, np.int64)
         pending = np.flatnonzero(places >= 0)
-        while len(pending):  # more than one round only where names share their first eight bytes
-            here = places[pending]
-            same = (self._given(self._rows[here]) == asked[pending]).all(axis=1)
+        ends = places + 1
+        if self.ambiguous:  # names that share their first eight bytes stand together, in order
+            ends[pending] = np.searchsorted(self._keys, self._keys[places[pending]], side="right")
+        while len(pending):
+            here = (places[pending] + ends[pending]) // 2
+            differ = self._given(self._rows[here]) != asked[pending]
+            same = ~differ.any(axis=1)
             found[pending[same]] = here[same]
-            pending = pending[~same & (here + 1 < len(self))]
-            places[pending] += 1
-            pending = pending[self._keys[places[pending]] == self._keys[places[pending] - 1]]
+            column = differ.argmax(axis=1)[:, None]
+            less = np.take_along_axis(self._given(self._rows[here]) < asked[pending], column, axis=1)[:, 0]
+            places[pending[less]] = here[less] + 1
+            ends[pending[~less]] = here[~less]
+            pending = pending[~same & (places[pending] < ends[pending])]
         return found
 
 

@@ -6,12 +6,13 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runbook_tui.exposure.encoded import Decoder
 from runbook_tui.exposure.expansion import one_account
-from runbook_tui.exposure.gathering import Gatherer, Values
+from runbook_tui.exposure.gathering import MOST, Gatherer, Values, fewer
 from runbook_tui.exposure.gitcall import SafeGit
 from runbook_tui.exposure.model import Finding, Gap, Gaps, RepositoryScan, ScanResult
 from runbook_tui.exposure.objects import BLOB, COMMIT, TAG, TREE, Part, open_objects
@@ -21,6 +22,8 @@ from runbook_tui.exposure.repository import Repository, modules, open_repository
 from runbook_tui.exposure.rulefile import Rule
 from runbook_tui.exposure.ruleset import RuleSet
 from runbook_tui.exposure.scan import scan
+from runbook_tui.exposure.veil import Veil, plain_veil, veil
+from runbook_tui.foundation.text import plain
 from runbook_tui.secrets.fingerprint import fingerprint, mask
 from runbook_tui.secrets.secret import Secret
 
@@ -55,24 +58,37 @@ def scan_by_rules(
     tell = progress or (lambda facts: None)
     found: Values = {}
     gaps: dict[str, Gaps] = {}
+    hide = veil(values)
     for repository in _opened(repositories):
         noted = gaps[str(repository.path)] = Gaps()
-        tell({"phase": _PHASE, "repository": str(repository.path), "objects": 0, "total": 0})
+        place = plain(hide(str(repository.path)), 4096)
+        here = partial(_at, tell, place)
+        here({"phase": _PHASE, "objects": 0, "total": 0})
         git = SafeGit(stores(repository, noted), repository.object_format, stop, own_group=own_group)
         with one_account():
-            more = _gather(repository, git, rules, noted, tell, stop)
-        found |= {value: min(index, found.get(value, index)) for value, index in more.items()}
+            more = _gather(repository, git, rules, noted, here, stop)
+        found = fewer(found | {value: min(index, found.get(value, index)) for value, index in more.items()})
     known = {secret.expose_bytes() for _, secret in values}
     ordered = sorted((index, value) for value, index in found.items() if value not in known)
+    many = len(found) > MOST
     findings = [
         _finding(rules.rules[index], Secret(value), key, traced=number < TRACED)
-        for number, (index, value) in enumerate(ordered)
+        for number, (index, value) in enumerate(ordered[:MOST])
     ]
     traced = [
-        (one.credential, Secret(_core(value))) for one, (_, value) in zip(findings, ordered, strict=True) if one.traced
+        (one.credential, Secret(_core(value))) for one, (_, value) in zip(findings, ordered, strict=False) if one.traced
     ]
-    result = scan([*values, *traced], repositories, progress, cancelled, own_group=own_group)
-    return _told(result, findings, gaps)
+    # What is not traced, or by a part of it, stands in names too.
+    whole = plain_veil(
+        [
+            (one.credential, Secret(value))
+            for one, (_, value) in zip(findings, ordered, strict=False)
+            if not one.traced or len(value) > _LONG
+        ]
+    )
+    result = scan([*values, *traced], repositories, progress, cancelled, own_group=own_group, further=whole)
+    shown = veil([*values, *traced])
+    return _told(result, findings, gaps, lambda text: shown(whole(text)), many=many)
 
 
 def value_of(rule: Rule, data: bytes, wanted: str, key: bytes) -> Secret | None:
@@ -104,15 +120,22 @@ def _finding(rule: Rule, secret: Secret, key: bytes, *, traced: bool) -> Finding
     return Finding(name, rule.id, rule.title, rule.provider, mask(secret, rule.prefixes), traced)
 
 
-def _told(result: ScanResult, findings: list[Finding], gaps: dict[str, Gaps]) -> ScanResult:
+def _at(tell: Progress, place: str, facts: dict[str, Any]) -> None:
+    tell({"repository": place, **facts})
+
+
+def _told(result: ScanResult, findings: list[Finding], gaps: dict[str, Gaps], hide: Veil, *, many: bool) -> ScanResult:
     """The result with each hit's rule, and with what the first pass could not read or the second did not trace."""
     by_name = {finding.credential: finding.rule for finding in findings}
     left = sum(not finding.traced for finding in findings)
+    noted = {hide(path): [Gap(hide(gap.what), hide(gap.why)) for gap in of.all()] for path, of in gaps.items()}
 
     def told(part: RepositoryScan, first: bool) -> RepositoryScan:
-        more = gaps[part.path].all() if part.path in gaps else ()
+        more = tuple(noted.get(part.path, ()))
         if left and first:
             more = (*more, Gap(f"{left} further values", f"found by rule, not traced: {TRACED} are at once"))
+        if many and first:
+            more = (*more, Gap("values of less specific rules", f"more than {MOST} different ones: they are not told"))
         hits = tuple(replace(hit, rule=by_name.get(hit.credential, "")) for hit in part.hits)
         return replace(part, hits=hits, not_scanned=tuple(dict.fromkeys((*part.not_scanned, *more))))
 
@@ -148,8 +171,7 @@ def _gather(
             return (one.found, one.objects, one.size), failed
 
         parts = objects.parts((BLOB, COMMIT, TAG, TREE))
-        place = str(repository.path)
-        pace = Pace(_PHASE, parts, len(objects), lambda facts: tell({"repository": place, **facts}))
+        pace = Pace(_PHASE, parts, len(objects), tell)
         shared = [part for part in parts if part.forks]
         for number, ((values, count, size), again) in each(work, shared, cancelled):
             here.merge(values)
@@ -159,5 +181,7 @@ def _gather(
             count, size = here.objects, here.size
             here.part(objects, part)  # what even this way cannot be read is named by the second pass
             pace.took(part, here.objects - count, here.size - size)
+        for _, ((values, _, _), _) in each(work, objects.copies(), cancelled):
+            here.merge(values)
     here.files(repository, cancelled)
     return here.found

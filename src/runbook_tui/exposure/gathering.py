@@ -19,6 +19,13 @@ from runbook_tui.exposure.sidefiles import search_side_files
 from runbook_tui.exposure.trees import entries
 
 Values = dict[bytes, int]  # value -> the place of its rule in the set; values stay in memory
+MOST = 10_000  # different values that are told of; a repository may hold as many as its author likes
+
+
+def fewer(found: Values) -> Values:
+    """Those of the most specific rules: `MOST`, and one more when there were more."""
+    ordered = sorted((index, value) for value, index in found.items())
+    return {value: index for index, value in ordered[: MOST + 1]}
 
 
 class Gatherer:
@@ -77,6 +84,8 @@ class Gatherer:
         for value, index in more.items():
             if index < self.found.get(value, index + 1):
                 self.found[value] = index
+        if len(self.found) > 2 * MOST:
+            self.found = fewer(self.found)
 
     def _as_it_stands(self, text: bytes) -> None:
         for match in self._rules.find(text):

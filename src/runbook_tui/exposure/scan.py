@@ -37,6 +37,7 @@ def scan(
     cancelled: Callable[[], bool] | None = None,
     *,
     own_group: bool = True,
+    further: Veil | None = None,
 ) -> ScanResult:
     """Look for every value, in every form, in everything each repository holds.
 
@@ -46,11 +47,12 @@ def scan(
     `cancelled` is asked several times a second, and ScanCancelled is raised soon after it says True. RunbookError when
     a path is no readable repository (before any is searched), a value is too short, or git is missing. Nothing is
     written to the repositories and nothing in them is run. No value stands in the result, not even as a part of
-    a name (`veil`). `own_group`: see `SafeGit`.
+    a name (`veil`); `further` hides there what else must not be seen. `own_group`: see `SafeGit`.
     """
     forms = Forms([secret.expose_bytes() for _, secret in values])
     names = [name for name, _ in values]
-    hide = veil(values)
+    known = veil(values)
+    hide = known if further is None else lambda text: known(further(text))
     stop = cancelled or (lambda: False)
     opened = [open_repository(path) for path in repositories]
     done: dict[Path, RepositoryScan] = {}  # by git directory: two worktrees of one repository are one

@@ -41,6 +41,22 @@ class RuleMatch(NamedTuple):
     value: bytes
 
 
+class Ends(dict[int, list[int]]):
+    """Where matches of each rule may end. Of many near each other those between say nothing: the window is the same."""
+
+    def __init__(self, joined: Sequence[int]) -> None:
+        """`joined`: of each rule, up to how far apart two ends make one window."""
+        super().__init__()
+        self._joined = joined
+
+    def note(self, index: int, end: int) -> None:
+        known = self.setdefault(index, [])
+        if len(known) > 1 and known[-2] <= known[-1] <= end <= known[-2] + self._joined[index]:
+            known[-1] = end
+        else:
+            known.append(end)
+
+
 class RuleSet:
     """Compiled rules. `fast`: use hyperscan when it is installed; `cache`: what it compiled before."""
 
@@ -67,14 +83,14 @@ class RuleSet:
         found: list[RuleMatch] = []
         for index, ends in sorted(self._ends(data).items()):
             rule = self.rules[index]
-            for low, high in _windows(sorted(ends), rule.longest, len(data)):
+            for low, high in _windows(sorted(ends), _around(rule), len(data)):
                 for start, end in self._confirmed(index, low == 0, data[low:high]):
                     if not _goes_on(data, low + end):
                         found.append(RuleMatch(rule, low + start, low + end, data[low + start : low + end]))
         return _distinct(found)
 
-    def _ends(self, data: bytes) -> dict[int, set[int]]:
-        ends: dict[int, set[int]] = {}
+    def _ends(self, data: bytes) -> Ends:
+        ends = Ends([2 * _around(rule) for rule in self.rules])
         if self._quick is not None:
             self._quick.scan(data, ends)
         self._slow.scan(data, ends)
@@ -121,9 +137,13 @@ def _says(window: bytes, start: int, end: int, words: Sequence[str]) -> bool:
     return any(word.lower().encode() in lead for word in words)
 
 
-def _windows(ends: list[int], longest: int, size: int) -> Iterator[tuple[int, int]]:
+def _around(rule: Rule) -> int:
+    """Bytes before and behind the end of a match in which it stands whole, with what is next to it."""
+    return rule.longest + _BEFORE + 1
+
+
+def _windows(ends: list[int], around: int, size: int) -> Iterator[tuple[int, int]]:
     """The parts of the text in which a match that may end at one of `ends` stands whole, joined where they overlap."""
-    around = longest + _BEFORE + 1
     low = high = -1
     for end in ends:
         if high >= 0 and end - around <= high:
@@ -193,12 +213,13 @@ class _Slow:
                 self._set.Add(pattern.encode())
             self._set.Compile()
 
-    def scan(self, data: bytes, ends: dict[int, set[int]]) -> None:
+    def scan(self, data: bytes, ends: Ends) -> None:
         if self._set is None:
             return
         for position in self._set.Match(data) or ():
             index = self._indexes[position]
-            ends.setdefault(index, set()).update(match.end() for match in self._patterns[index].finditer(data))
+            for match in self._patterns[index].finditer(data):
+                ends.note(index, match.end())
 
 
 class _Quick:
@@ -248,12 +269,12 @@ class _Quick:
         self.refused.append(index)
         return 0
 
-    def scan(self, data: bytes, ends: dict[int, set[int]]) -> None:
+    def scan(self, data: bytes, ends: Ends) -> None:
         if self._database is None:
             return
 
         def take(index: int, start: int, end: int, flags: int, context: Any) -> None:
-            ends.setdefault(index, set()).add(end)
+            ends.note(index, end)
 
         self._database.scan(data, match_event_handler=take)
 

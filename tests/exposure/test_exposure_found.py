@@ -15,7 +15,7 @@ from git_builder import Repo
 from runbook_tui.exposure import discovery, gathering, ruleset
 from runbook_tui.exposure.discovery import scan_by_rules
 from runbook_tui.exposure.names import Names
-from runbook_tui.exposure.rulefile import shipped_rules, spell_out
+from runbook_tui.exposure.rulefile import Rule, shipped_rules, spell_out
 from runbook_tui.exposure.ruleset import RuleSet
 from runbook_tui.secrets.secret import Secret
 
@@ -116,3 +116,38 @@ def test_names_that_no_hash_made() -> None:
         asked = [*known, *(bytes(shared) + bytes(luck.choices(range(5), k=20 - shared)) for _ in range(3000))]
         places = {name: place for place, name in enumerate(known)}
         assert table.find(b"".join(asked)).tolist() == [places.get(name, -1) for name in asked]
+
+
+def test_many_matches_at_one_place_take_little_room() -> None:
+    """Promise: a text that matches at every byte takes no more room than its windows, and its windows are the same."""
+    rule = Rule("any", "anything", r"\b([a-z0-9_ ]{8,40})", shortest=8, longest=40)
+    (value,) = tokens(1)
+    text = b" ".join([b"." * 500, *[value.lower().encode()] * 500, b"." * 500])
+    for fast in (True, False):
+        rules = RuleSet([rule], fast=fast)
+        assert 2 <= sum(map(len, rules._ends(text).values())) < len(text) // 20
+    luck = random.Random(5)
+    for _ in range(200):
+        every = sorted(luck.choices(range(luck.choice([400, 4000])), k=60))
+        ends = ruleset.Ends([2 * 20])
+        for end in every if luck.random() < 0.7 else luck.sample(every, 60):
+            ends.note(0, end)
+        assert list(ruleset._windows(sorted(ends[0]), 20, 4000)) == list(ruleset._windows(every, 20, 4000))
+
+
+def test_utf_16_behind_other_text(tmp_path: Path) -> None:
+    """Promise: UTF-16 that stands in other text or in a program is looked through, both ways round."""
+    found = tokens(4)
+    repo = Repo(tmp_path / "repo")
+    repo.commit(
+        {
+            "appended": b"# settings of the app\r\n" * 20 + f"TOKEN={found[0]}\r\n".encode("utf-16-le"),
+            "marked": b"# settings\n" + f"\ufeffTOKEN={found[1]}".encode("utf-16-le"),
+            "program": bytes(range(1, 250)) * 4 + f"\0{found[2]}\0".encode("utf-16-le") + bytes(range(250)),
+            "turned": bytes(range(1, 250)) * 4 + f"token {found[3]}".encode("utf-16-be"),
+        }
+    )
+    document = searched(repo)
+    assert len(document["findings"]) == 4
+    hits = {hit["paths"][0] for hit in document["repositories"][0]["hits"]}
+    assert hits == {"appended", "marked", "program", "turned"}

@@ -1,9 +1,10 @@
 """Text that stands encoded in other text: base64 and base64url, hexadecimal, percent and backslash escapes, UTF-16.
 
 Where the search by rules looks besides the text itself: in runs of 32 letters and digits and more, in 12 escapes and
-more. Only what says ASCII text when it is decoded counts, as credentials do: base64 of it uses an eighth of the groups
-of four characters, which tells it from names, paths, hashes and pictures without decoding any of those. The forms are
-those in which a known value is found (`forms`), so that whatever is found here can be traced.
+more, in 16 characters of UTF-16 and more, wherever they stand. Only what says ASCII text when it is decoded counts, as
+credentials do: base64 of it uses an eighth of the groups of four characters, which tells it from names, paths, hashes
+and pictures without decoding any of those. The forms are those in which a known value is found (`forms`), so that
+whatever is found here can be traced.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ _GROUP = "[CDI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-
 _HEX = "(?:[2-7][0-9A-Fa-f]|0[9ADad])"
 _PERCENT = "(?:%[0-7][0-9A-Fa-f])"
 _ESCAPE = r"(?:\\u00[0-7][0-9A-Fa-f]|\\x[0-7][0-9A-Fa-f])"
+_WIDE = r"(?:[\t\n\r -~]\x00)"  # of UTF-16; where the zeros come first, all but the last character
 _RUN = "[A-Za-z0-9]{32}"  # base64 of text has other signs only for > and ?
 # What says whether there is any at all, and, as that costs more, for runs alone whether they may be text.
-_FIRST = (_RUN, f"{_PERCENT}{{12}}", f"{_ESCAPE}{{12}}")
+_FIRST = (_RUN, f"{_PERCENT}{{12}}", f"{_ESCAPE}{{12}}", f"{_WIDE}{{16}}")
 _SECOND = (f"(?:{_GROUP}){{6}}", f"{_HEX}{{16}}")
 
 _REST = "[A-Za-z0-9+/_-]"
@@ -33,6 +35,7 @@ _LINE = re.compile(f"((?:{_GROUP}){{6,}}){_REST}{{0,7}}".encode())
 _NEXT = re.compile(rf"\r?\n[ \t]*((?:{_GROUP})+{_REST}{{0,7}}|{_REST}{{1,7}})(?!{_REST})".encode())
 _WHOLE = re.compile(f"{_REST}{{4}}".encode())
 _PERCENTS, _ESCAPES = (re.compile(f"{one}{{12,}}".encode()) for one in (_PERCENT, _ESCAPE))
+_WIDES = re.compile(f"{_WIDE}{{16,}}".encode())
 _HEXES = re.compile(f"{_HEX}{{16,}}".encode())
 _SIGNS = re.compile(rb"%|\\u00|\\x")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -62,6 +65,12 @@ class Decoder:
             for found in pattern.finditer(data) if there else ():
                 if self._new(found.group()):
                     yield bytes.fromhex(_SIGNS.sub(b"", found.group()).decode())
+        for found in _WIDES.finditer(data) if 3 in first else ():
+            run, after = found.group(), data[found.end() : found.end() + 1]
+            if self._new(run + after):
+                yield run[::2]
+                if after and data[found.start() - 1 : found.start()] == b"\0":
+                    yield run[::2] + after
 
     def _base64(self, data: bytes) -> Iterator[bytes]:
         joined = 0  # up to here lines belong to a text that was taken as one

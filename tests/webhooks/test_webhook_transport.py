@@ -328,7 +328,10 @@ def test_the_clock_is_read_before_times_are_judged(
     assert found.safe_to_send
 
 
-@pytest.mark.parametrize("date", ["yesterday", "Mon, 99 Foo 2026 00:00:00 GMT", "Fri, 01 Jan 99999 00:00:00 GMT"])
+LAST = "Fri, 31 Dec 9999 23:59:59 GMT"  # an hour later there is no time
+
+
+@pytest.mark.parametrize("date", ["yesterday", "Mon, 99 Foo 2026 00:00:00 GMT", "Fri, 01 Jan 99999 00:00:00 GMT", LAST])
 def test_a_date_that_is_none_is_not_a_skew(good: Callable[..., ssl.SSLContext], date: str) -> None:
     with Endpoint(good(), secured=answer(401, date=date)) as endpoint:
         found = look(endpoint)

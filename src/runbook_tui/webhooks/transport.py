@@ -20,6 +20,7 @@ from runbook_tui.webhooks.urls import PLACEHOLDER, with_token
 
 _EXPIRES_SOON = 14 * 86400  # seconds
 _SKEW_LIMIT = 30.0  # seconds
+_NO_CLOCK = 100 * 366 * 86400.0  # seconds; a clock that was never set is 56 years and more behind, none is further off
 _MAY_SEND = frozenset({"pass", "warn", "not_applicable"})
 _CERTIFICATE = ("host", "expired", "not_yet", "self_signed", "unknown_root", "no_issuer", "invalid")
 _CHAIN = {
@@ -257,9 +258,10 @@ def _skew(reply: Reply | None) -> float | None:
         theirs = parsedate_to_datetime(said)
         if theirs.tzinfo is None:
             theirs = theirs.replace(tzinfo=UTC)
-        return (theirs - reply.at).total_seconds() + 0.5  # whole seconds, cut off: half of one on average
+        skew = (theirs - reply.at).total_seconds() + 0.5  # whole seconds, cut off: half of one on average
     except (TypeError, ValueError, OverflowError):
         return None
+    return skew if abs(skew) <= _NO_CLOCK else None
 
 
 def _clock(facts: Facts, skew: float | None, tolerance: float | None) -> Finding:

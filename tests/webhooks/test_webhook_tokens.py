@@ -144,6 +144,8 @@ def test_a_near_miss_is_answered_with_404(status: int | None, verdict: str) -> N
         ([("location", f"https://endpoint.example/hooks/vendor/{NEW}/")], b"", "the header location"),
         ([("x-path", base64.b64encode(NEW.encode()).decode())], b"", "the header x-path"),
         ([], NEW[:20].encode(), "the body"),
+        ([(f"x-{NEW}", "1")], b"", "the name of a header"),
+        ([("x" * 300, NEW)], b"", f"the header {'x' * 40}…"),
     ],
 )
 def test_a_token_that_comes_back_is_found(headers: list[tuple[str, str]], body: bytes, place: str) -> None:

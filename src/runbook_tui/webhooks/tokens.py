@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 
 from runbook_tui.foundation.errors import RunbookError
+from runbook_tui.foundation.text import one_line
 from runbook_tui.net.client import Answer
 from runbook_tui.secrets.redaction import Redactor
 from runbook_tui.secrets.secret import Secret
@@ -143,7 +144,11 @@ def echoed(token: Secret, answers: Sequence[Answer]) -> Finding:
     for answer in answers:
         if _in(redactor, answer.body.decode("utf-8", "replace")):
             places.add("the body")
-        places |= {f"the header {name}" for name, value in answer.headers if _in(redactor, f"{name}: {value}")}
+        for name, value in answer.headers:
+            if _in(redactor, name):
+                places.add("the name of a header")
+            elif _in(redactor, f"{name}: {value}"):
+                places.add(f"the header {one_line(name, 40)}")
     if places:
         return _finding("token-echo", "fail", f"repeated in {', '.join(sorted(places))}")
     return _finding("token-echo", "pass", "not in body or headers")

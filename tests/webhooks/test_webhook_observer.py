@@ -320,6 +320,20 @@ def test_many_markers_share_one_wait() -> None:
     assert clock.mono_ns() == 5_000_000_000
 
 
+def test_an_observer_that_is_down_is_not_asked_for_each_marker() -> None:
+    """Each look may take ten seconds: fifty of them would hold up a bench that is done."""
+    clock = FakeClock()
+
+    class Down(Scripted):
+        def look(self, marker: str) -> Sight:
+            clock.sleep(10)
+            return super().look(marker)
+
+    observer = Down(UNKNOWN)
+    found = Watch(observer, clock).acted_all([f"{MARKER}_{n}" for n in range(50)])
+    assert (set(found.values()), len(found), observer.looks) == ({None}, 50, 3)
+
+
 @pytest.mark.parametrize("marker", ["", "short", "-rf_everything", "a b c d e f", "../../etc", "x" * 129, "marker\n1"])
 def test_only_a_marker_becomes_an_argument(marker: str) -> None:
     with pytest.raises(ValueError):

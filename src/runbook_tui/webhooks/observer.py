@@ -26,6 +26,7 @@ _MARKER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{7,{MOST - 1}}}")
 _STATED = rb"[\"']?[ \t]*[:=|,;\t][ \t]*[\"']?([0-9]{1,9})[\"'\]})|, \t]*$"
 _TEXT_BYTES = 1 << 20  # of an answer
 _URL_SECONDS = 10.0
+_SILENT = 3
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,20 @@ class Watch:
         return self._looking(marker, self._wait if wait is None else wait, first=True)
 
     def acted_all(self, markers: Iterable[str], *, wait: float | None = None) -> dict[str, bool | None]:
-        """`acted` for many markers that had the same time to have an effect: one wait in all, at most."""
+        """`acted` for many markers that had the same time to have an effect: one wait in all, at most.
+
+        Each is looked for after the wait, unless the observer has gone silent: then the rest is not known.
+        """
         names = list(markers)
         ends = self._clock.mono_ns() + self._nanoseconds(wait)
         found: dict[str, bool | None] = {}
         while True:
-            found |= {name: self._observer.look(checked(name)).seen for name in names if not found.get(name)}
+            silent = 0  # looks in a row that told nothing: of an observer that is down each may take many seconds
+            for name in names:
+                if not found.get(name):
+                    given_up = silent >= _SILENT and self._clock.mono_ns() >= ends
+                    found[name] = None if given_up else self._observer.look(checked(name)).seen
+                    silent = silent + 1 if found[name] is None else 0
             if all(found.values()) or self._clock.mono_ns() >= ends:
                 return found
             self._clock.sleep(self._every)

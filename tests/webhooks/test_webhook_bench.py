@@ -29,7 +29,8 @@ from runbook_tui.webhooks.bench import Bench
 from runbook_tui.webhooks.observer import Sight, Watch
 from runbook_tui.webhooks.orders import Orders, origin, own_event
 from runbook_tui.webhooks.outcome import Report
-from runbook_tui.webhooks.scheme import Case
+from runbook_tui.webhooks.rehearsal import Rehearsal
+from runbook_tui.webhooks.scheme import Case, Scheme
 from runbook_tui.webhooks.transport import Transport
 
 # One or more of each kind, and those whose proof is made by code.
@@ -307,7 +308,13 @@ def test_an_observer_that_repeats_the_question_is_not_believed() -> None:
         one._sights._watch = Watch(Echo(), RealClock(), wait=0)  # type: ignore[union-attr]
         report = conduct(one)
     assert "cannot be believed" in report.observer
+    with endpoint(SCHEMES.get("discord-events")) as receiver:
+        vendors = bench(receiver, new=None, old=None, vendor=lambda _: "vendor_event_1")
+        vendors._sights._watch = Watch(Echo(), RealClock(), wait=0)  # type: ignore[union-attr]
+        attested = conduct(vendors)
     assert verdicts(report)["N10"] == "inconclusive"
+    assert (verdicts(attested)["P1"], attested.proven) == ("inconclusive", ())
+    assert "cannot be believed" in attested.observer
 
 
 def test_an_observer_that_sees_no_valid_delivery_is_doubted() -> None:
@@ -318,19 +325,24 @@ def test_an_observer_that_sees_no_valid_delivery_is_doubted() -> None:
 
 
 def test_a_vendors_own_delivery_closes_what_only_the_vendor_can_show() -> None:
-    """Negatives count once the observer has seen a delivery that the vendor was asked to trigger."""
+    """Negatives count between two deliveries that the vendor was asked to trigger, both seen by the observer."""
     scheme = SCHEMES.get("discord-events")
     with endpoint(scheme) as receiver:
+        names = ["vendor_event_1", "vendor_event_2", "vendor_event_3"]
 
         def vendor(instruction: str) -> str:
             assert "trigger a test delivery" in instruction
-            case = Case("v", "of the vendor", delivery_id="vendor_event_1", scope=scope_of(scheme))
+            name = names.pop(0)
+            case = Case("v", "of the vendor", delivery_id=name, scope=scope_of(scheme))
             assert send(signed(scheme, case, receiver.url, held(scheme, "new").sender)).status == 204
-            return "vendor_event_1"
+            return name
 
         closed = conduct(bench(receiver, new=None, old=None, vendor=vendor))
+        once = conduct(bench(receiver, new=None, old=None, vendor=lambda _: "vendor_event_1"))
         alone = conduct(bench(receiver, new=None, old=None))
     assert (verdicts(closed)["P1"], verdicts(closed)["N3"], verdicts(closed)["N15"]) == ("pass", "pass", "pass")
+    assert (verdicts(closed)["P2"], closed.rotation, len(names)) == ("pass", "pass", 1)
+    assert (verdicts(once)["P1"], verdicts(once)["P2"], verdicts(once)["N3"]) == ("pass", *["inconclusive"] * 2)
     assert verdicts(alone)["P1"] == verdicts(alone)["N3"] == "inconclusive"
     assert "vendor" in next(one.reason for one in alone.results if one.id == "P1")
 
@@ -364,6 +376,18 @@ def test_the_document_holds_no_secret_and_no_proof(name: str) -> None:
     assert "t=1" not in text
 
 
+@pytest.mark.parametrize("name", ["mailgun", "adyen-payments", "graph"])
+def test_the_plan_shows_no_proof_that_stands_in_the_body(name: str) -> None:
+    """Mailgun signs a time and a token alone: with one signature that is shown anybody could send any event."""
+    rehearsal = _rehearsed(SCHEMES.get(name))
+    (first,) = (one for one in rehearsal.cases if one.id == "P1")
+    sent = rehearsal.maker.make(first, datetime.now(UTC)).delivery.body
+    proof = {"mailgun": "signature", "adyen-payments": "hmacSignature", "graph": "clientState"}[name]
+    assert proof in sent.decode()
+    assert f'"{proof}":"' not in rehearsal.data()["example"]
+    assert "irtest_0123456789ab_p1" in rehearsal.data()["example"]
+
+
 @pytest.mark.parametrize(
     ("name", "fields", "said"),
     [
@@ -389,6 +413,23 @@ def test_bad_orders_are_refused_before_anything_is_sent(name: str, fields: dict[
     with pytest.raises(RunbookError) as caught:
         Bench(replace(orders, **fields), send, FakeClock())  # type: ignore[arg-type]
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a": "\\ud83d", "id": "{id}"}', b'{"a": 1e999, "id": "{id}"}', b"{}", b'{"a": []}']
+)
+def test_an_odd_event_of_the_operators_is_refused(body: bytes) -> None:
+    """Half a character and infinity are no JSON; without a value there is nothing to change after signing."""
+    scheme = SCHEMES.get("github")
+    deep = b'{"a": ' + b"[" * 500 + b"]" * 500 + b"}"
+    for one in (body, deep):
+        with pytest.raises(RunbookError):
+            _rehearsed(own_event(scheme, "", one))
+
+
+def _rehearsed(scheme: Scheme) -> Rehearsal:
+    orders = Orders(scheme, "https://example.com/h", owned(scheme, "new").sender, facts=facts_of(scheme))
+    return Rehearsal(orders, datetime.now(UTC), "0123456789ab")
 
 
 def test_an_own_event_takes_the_safe_ones_place() -> None:

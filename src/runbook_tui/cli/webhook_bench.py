@@ -128,7 +128,7 @@ def command(
 def _bench(orders: Orders, how: _Wishes, network: Network, clock: Clock, watch: Watch | None) -> Bench:
     from runbook_tui.cli.wiring import interactive, places
     from runbook_tui.net.client import Answer, Request
-    from runbook_tui.secrets.fingerprint import fingerprint, state_key
+    from runbook_tui.secrets.fingerprint import exportable, fingerprint, state_key
     from runbook_tui.webhooks.bench import Bench
     from runbook_tui.webhooks.orders import origin, patience
 
@@ -144,7 +144,7 @@ def _bench(orders: Orders, how: _Wishes, network: Network, clock: Clock, watch: 
         watch=watch,
         progress=(lambda _: None) if how.as_json else _tick,
         vendor=_ask_vendor if interactive() else None,
-        fingerprint=lambda secret: fingerprint(secret, key),
+        fingerprint=lambda secret: fingerprint(secret, key) if exportable(secret) else "given",
     )
 
 
@@ -265,7 +265,7 @@ def _show_plan(bench: Bench, how: _Wishes) -> None:
     if data["diagnostics"]:
         click.echo(f"  only if P1 is refused: {', '.join(one['title'] for one in data['diagnostics'])}")
     if data["example"]:
-        click.echo(f"the body of P1, where a value is new each time:\n  {data['example']}")
+        click.echo(f"the body of P1 without its proof, where a value is new each time:\n  {data['example']}")
 
 
 def _tick(result: Result) -> None:

@@ -23,7 +23,7 @@ from runbook_tui.webhooks.making import Made
 from runbook_tui.webhooks.observer import Watch
 from runbook_tui.webhooks.orders import Orders, origin
 from runbook_tui.webhooks.outcome import Report
-from runbook_tui.webhooks.planned import LIMIT, Planned
+from runbook_tui.webhooks.planned import CONTROLS, LIMIT, Planned
 from runbook_tui.webhooks.rehearsal import Rehearsal
 from runbook_tui.webhooks.sights import Sights
 from runbook_tui.webhooks.transport import Transport
@@ -77,7 +77,7 @@ class Bench:
         self._made: dict[str, list[Made]] = {}
         self._results: dict[str, Result] = {}
         self._nobody: Answer | None = None
-        self._attested = False
+        self._attested: dict[str, str] = {}  # control -> by what the observer saw the vendor's own delivery
         self._crashes = 0
 
     @property
@@ -123,7 +123,7 @@ class Bench:
             self._checks(),
             watched=self.watched,
             observer="" if self._sights is None else self._sights.doubt(seen=self.watched),
-            attested=self._attested,
+            attested=len(self._attested) == len(CONTROLS),
             requests=self.requests,
             stopped=self.stopped,
             secrets=self._named(),
@@ -208,7 +208,7 @@ class Bench:
     def _by_vendor(self, one: Planned) -> Result | None:
         """A delivery that only the vendor can make, shown by the observer; None when that was not possible."""
         if (
-            one.id != "P1"
+            one.id not in CONTROLS
             or self.orders.new is not None
             or self._vendor is None
             or self._sights is None
@@ -217,12 +217,16 @@ class Bench:
             return None
         name = self.orders.scheme.name
         marker = self._vendor(f"trigger a test delivery of {name}, and give a text that stands in it alone (its id)")
+        if marker in self._attested.values():
+            return left_out(self.orders.scheme, one, "inconclusive", "that is the vendor's first delivery once more")
         try:
-            self._attested = self.watched = bool(marker) and self._sights.one(marker) is True
+            seen = bool(marker) and self._sights.one(marker) is True
         except ValueError:
             return left_out(self.orders.scheme, one, "inconclusive", "that is no text an observer can look for")
-        if not self._attested:
+        self.watched = self.watched or seen
+        if not seen:
             return left_out(self.orders.scheme, one, "inconclusive", "the vendor's delivery was not seen")
+        self._attested[one.id] = marker
         said = "the vendor's own delivery was seen by the observer"
         return replace(left_out(self.orders.scheme, one, "pass", said), acted=True)
 

@@ -177,7 +177,11 @@ class Maker:
             kept = [
                 place.removeprefix("body:") for place in (self.scheme.event, self.scheme.scope, self.scheme.delivery_id)
             ]
-            leaves = list(_leaves(data))
+            leaves = _leaves(data)
+            if not leaves:
+                raise RunbookError(
+                    "the body holds no value", "give one with a value in it, to be changed after signing"
+                )
             free = [one for one, value in leaves if one not in kept and case.delivery_id not in str(value)]
             pointer = free[0] if free else leaves[0][0]
         was = value_at(data, pointer)

@@ -19,6 +19,7 @@ from runbook_tui.webhooks.tokens import NearMiss
 from runbook_tui.webhooks.urls import check_endpoint, without_token
 
 _USUAL_WAIT, _GRACE = 15.0, 5.0  # seconds; where a vendor publishes no limit, and what is added to see a late answer
+_DEEPEST = 100  # levels of a body
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,13 @@ def own_event(scheme: Scheme, event: str, body: bytes | None) -> Scheme:
 def _template(scheme: Scheme, body: bytes) -> Any:
     try:
         data = json.loads(body)
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()  # no NaN, no half of a surrogate pair
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict | list):
         raise RunbookError("the body is not JSON", f"{scheme.name} sends a JSON object: give one with {{id}} in it")
+    if _depth(data) > _DEEPEST:
+        raise RunbookError(f"the body is nested deeper than {_DEEPEST} levels", "no vendor's event is: give a flat one")
     text = body.decode("utf-8", "replace")
     if not scheme.delivery_id.startswith("header:") and not any(token in text for token in ("{id}", "{uuid}")):
         raise RunbookError("the body says nowhere {id}", "each delivery needs an id of its own, or it is a duplicate")
@@ -82,6 +86,15 @@ def _template(scheme: Scheme, body: bytes) -> Any:
     except ValueError as error:
         raise RunbookError(f"the body has {error}") from None
     return data
+
+
+def _depth(data: Any) -> int:
+    """Levels of lists and objects."""
+    depth, level = 0, [data]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def check(orders: Orders) -> None:

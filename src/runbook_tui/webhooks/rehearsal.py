@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from runbook_tui.webhooks import tokens
 from runbook_tui.webhooks.cases import diagnostics, plan
 from runbook_tui.webhooks.making import Keys, Maker, random_like
 from runbook_tui.webhooks.orders import Orders, check, knowledge
-from runbook_tui.webhooks.planned import LIMIT, LOOKS, as_data, requests
+from runbook_tui.webhooks.planned import LIMIT, LOOKS, Planned, as_data, requests
 
 
 class Rehearsal:
@@ -26,8 +27,15 @@ class Rehearsal:
         self.maker = Maker(scheme, orders.url, keys, run, orders.facts, misses)
         self.cases = plan(scheme, knowledge(orders, misses))
         self.diagnostics = diagnostics(scheme) if orders.new is not None else []
-        made = {one.id: self.maker.make(one, now) for one in self.cases if one.sends}
-        self._example = made["P1"].delivery.body.decode("utf-8", "replace") if "P1" in made else ""
+        for one in self.cases:
+            if one.sends:
+                self.maker.make(one, now)
+        self._example = next((self._shown(one, now) for one in self.cases if one.id == "P1" and one.sends), "")
+
+    def _shown(self, one: Planned, now: datetime) -> str:
+        """Its body without what proves the sender: a valid proof that is only shown could be sent by others."""
+        bare = replace(one, case=replace(one.case, signed=False))
+        return self.maker.make(bare, now).delivery.body.decode("utf-8", "replace")
 
     @property
     def most(self) -> int:
@@ -36,14 +44,14 @@ class Rehearsal:
         return min(asked, LIMIT)
 
     def data(self) -> dict[str, Any]:
-        """What will be sent, as plain data without secrets; `example` is the body of the first valid delivery."""
+        """What will be sent, as plain data without secrets.
+
+        `example` is the body of the first valid delivery, without a secret or signature that stands in it.
+        """
         scheme = self._orders.scheme
-        shown = self._example
-        if self._orders.new is not None and scheme.carries_secret:
-            shown = shown.replace(self._orders.new.expose(), "«secret»")
         return {
             "requests": self.most,
             "plan": [as_data(scheme, one) for one in self.cases],
             "diagnostics": [as_data(scheme, one) for one in self.diagnostics],
-            "example": shown,
+            "example": self._example,
         }

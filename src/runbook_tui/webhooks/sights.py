@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from runbook_tui.webhooks.making import Made
-from runbook_tui.webhooks.observer import Watch
+from runbook_tui.webhooks.observer import Watch, checked
 
 
 class Sights:
@@ -17,14 +17,17 @@ class Sights:
         self._echoes = False
 
     def one(self, marker: str) -> bool | None:
-        """One marker of the operator's, with all the time there is; ValueError when it cannot be looked for."""
-        return self._watch.acted(marker)
+        """One marker of the operator's, with all the time there is; ValueError when it cannot be looked for.
+
+        None from an observer that also finds what nobody sent.
+        """
+        checked(marker)
+        return None if self._repeats() else self._watch.acted(marker)
 
     def first(self, made: Sequence[Made]) -> bool | None:
         """Whether the first valid delivery had an effect, after a look for one that was never sent."""
-        self._echoes = self._watch.acted(f"irtest_{secrets.token_hex(12)}", wait=0) is not False
         markers = _markers(made)
-        if self._echoes or not markers:
+        if self._repeats() or not markers:
             return None
         return _together(list(self._watch.acted_all(markers).values()))
 
@@ -44,6 +47,10 @@ class Sights:
             known = [count for count in counts if count is not None]
             told[name] = acted, max(known) if known else 0 if acted is False else None
         return told
+
+    def _repeats(self) -> bool:
+        self._echoes = self._echoes or self._watch.acted(f"irtest_{secrets.token_hex(12)}", wait=0) is not False
+        return self._echoes
 
     def doubt(self, *, seen: bool) -> str:
         """Why it cannot be believed, "" when it can; `seen`: it saw a valid delivery."""

@@ -108,7 +108,7 @@ def between_controls(results: Sequence[Result], *, attested: bool = False) -> li
     """A refusal counts only between accepted deliveries: an endpoint that is down refuses everything.
 
     An acceptance or an effect of what should be refused stays a failure: it needs no control. `attested`: the vendor's
-    own delivery was seen, where nobody else can make one.
+    own deliveries were seen before and after, where nobody else can make one.
     """
     if attested or all(any(one.id == name and accepted(one) for one in results) for name in CONTROLS):
         return list(results)

@@ -13,6 +13,7 @@ import pytest
 from git_builder import Repo
 
 from runbook_tui.exposure import discovery, gathering, ruleset
+from runbook_tui.exposure.again import places_of_finding, seen_again
 from runbook_tui.exposure.discovery import scan_by_rules
 from runbook_tui.exposure.names import Names
 from runbook_tui.exposure.rulefile import Rule, shipped_rules, spell_out
@@ -151,3 +152,23 @@ def test_utf_16_behind_other_text(tmp_path: Path) -> None:
     assert len(document["findings"]) == 4
     hits = {hit["paths"][0] for hit in document["repositories"][0]["hits"]}
     assert hits == {"appended", "marked", "program", "turned"}
+
+
+@pytest.mark.parametrize("folder", [".git", "elsewhere"])
+def test_a_finding_in_the_git_directory_is_read_again(tmp_path: Path, folder: str) -> None:
+    """Promise: a value in a file of the git directory can be taken over, wherever that directory is."""
+    repo = Repo(tmp_path / "repo")
+    repo.commit({"k": "clean\n"})
+    git_dir = repo.path / ".git"
+    if folder != ".git":
+        git_dir = (repo.path / ".git").rename(tmp_path / folder)
+        (repo.path / ".git").write_text(f"gitdir: {git_dir}\n")
+    (token,) = tokens(1)
+    (git_dir / "notes.txt").write_text(f"{token}\n")
+    document = searched(repo)
+    (finding,) = document["findings"]
+    places = places_of_finding(document, finding["credential"])
+    rule = next(rule for rule in RULES if rule.id == finding["rule"])
+    secret = seen_again(places, rule, finding["credential"], KEY)
+    assert secret is not None
+    assert secret == Secret(token)

@@ -54,7 +54,8 @@ def _read(path: Path, name: str, inside: str) -> list[bytes]:
 
     repository = open_repository(path)
     if not name:
-        handle = open_regular(repository.common / inside.partition("!")[0].removeprefix(".git/"), follow=False)
+        prefix = "" if repository.common == repository.path else repository.common.name + "/"  # as it was shown
+        handle = open_regular(repository.common / inside.partition("!")[0].removeprefix(prefix), follow=False)
         if handle is None:
             return []
         with open(handle, "rb") as stream:  # noqa: PTH123 - a descriptor

@@ -104,9 +104,11 @@ def test_huge_and_hostile_names_of_refs(repo: Repo) -> None:
     ]
     lines += [f"{head} refs/tags/t{number}" for number in range(50_000)]
     (repo.path / ".git/packed-refs").write_text("\n".join(lines))
-    found = str(document(repo.path))
-    assert not set(found) & set("\x1b\u202e")
-    assert "'refs/tags/t49999'" in found
+    found = document(repo.path)
+    assert not set(str(found)) & set("\x1b\u202e")
+    (hit,) = found["repositories"][0]["hits"]
+    assert len(hit["refs"]) + hit["refs_more"] == 50_003
+    assert any(name.startswith("refs/tags/t") for name in hit["refs"])
 
 
 def test_thousands_of_fetch_rules(repo: Repo) -> None:

@@ -49,7 +49,14 @@ class Authority:
         return ssl.create_default_context(cadata=self.pem().decode())
 
     def issue(
-        self, folder: Path, *hosts: str, days: float = 90, own: bool = False, chain: bool = True, aia: bool = False
+        self,
+        folder: Path,
+        *hosts: str,
+        days: float = 90,
+        own: bool = False,
+        chain: bool = True,
+        aia: bool = False,
+        more: x509.ExtensionType | None = None,
     ) -> ssl.SSLContext:
         """A server's context for `hosts`. `own`: signed by itself; `chain` False: without the intermediate."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -70,6 +77,8 @@ class Authority:
             where = x509.UniformResourceIdentifier("http://ca.invalid/issuer.der")
             access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, where)
             builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+        if more is not None:
+            builder = builder.add_extension(more, critical=False)
         leaf = builder.sign(key if own else self.key, hashes.SHA256())
         pems = leaf.public_bytes(serialization.Encoding.PEM)
         if chain and self.parent is not None:

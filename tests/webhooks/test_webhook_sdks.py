@@ -56,7 +56,6 @@ PYTHON = {
     "sendgrid": Sdk("sendgrid"),
     "discord-interactions": Sdk("discord"),
     "livekit-api": Sdk("livekit", stale=True, future=True),
-    "paddle-python-sdk": Sdk("paddle", stale=True, future=True, rolls=_BOTH),
     "squareup": Sdk("square"),
     "adyen-platform": Sdk("adyen-platform"),
     "adyen-payments": Sdk("adyen-payments"),
@@ -215,7 +214,7 @@ def run(command: Sequence[str], sdks: dict[str, Sdk], subtests: pytest.Subtests)
 
 @pytest.mark.network
 def test_python_sdks_accept_what_the_signer_makes_and_refuse_the_rest(subtests: pytest.Subtests) -> None:
-    """22 verifiers of 20 Python packages: right accepted (also in another layout); another secret, none, junk and a
+    """21 verifiers of 19 Python packages: right accepted (also in another layout); another secret, none, junk and a
     changed body refused; age and double signatures as each SDK is known to treat them."""
     run([sys.executable, str(_SERVERS / "python_verifiers.py")], PYTHON, subtests)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 from endpoint_server import Authority, Endpoint, answer
 
 from runbook_tui.foundation.clock import RealClock
@@ -104,6 +106,15 @@ def test_a_chain_without_its_intermediate_is_named(tmp_path: Path, aia: bool) ->
     assert (verdicts(found)["tls-chain"], found.safe_to_send) == ("fail", False)
     assert "Test intermediate" in reason(found, "tls-chain")
     assert ("most likely" in reason(found, "tls-chain")) == aia
+
+
+def test_a_certificate_with_an_odd_name_in_it_is_a_failure_and_no_crash(tmp_path: Path) -> None:
+    """An issuer's alternative name that is an ediPartyName (RFC 5280, 4.2.1.6), which our parser does not know."""
+    odd = x509.UnrecognizedExtension(ExtensionOID.ISSUER_ALTERNATIVE_NAME, bytes.fromhex("3007a505a1030c0178"))
+    middle = Authority("Test intermediate", ROOT)
+    with Endpoint(middle.issue(tmp_path, HERE, chain=False, more=odd)) as endpoint:
+        found = look(endpoint)
+    assert (verdicts(found)["tls-chain"], found.safe_to_send) == ("fail", False)
 
 
 def test_a_certificate_about_to_expire_is_a_warning(good: Callable[..., ssl.SSLContext]) -> None:

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from importlib.metadata import version
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -91,12 +90,6 @@ def livekit(got: Got) -> Any:
     api = import_module("livekit.api")
     receiver = api.WebhookReceiver(api.TokenVerifier(got.facts["api_key"], got.secret))
     return receiver.receive(got.text, got.head("Authorization")) is not None
-
-
-def paddle(got: Got) -> Any:
-    notifications = import_module("paddle_billing.Notifications")
-    asked = SimpleNamespace(headers={"Paddle-Signature": got.headers["paddle-signature"]}, body=got.body, content=None)
-    return notifications.Verifier().verify(asked, notifications.Secret(got.secret))
 
 
 def square(got: Got) -> Any:
@@ -171,7 +164,6 @@ SDKS: dict[str, tuple[str, Callable[[Got], Any]]] = {
     "sendgrid": ("sendgrid", sendgrid),
     "discord-interactions": ("discord-interactions", discord),
     "livekit-api": ("livekit-api", livekit),
-    "paddle-python-sdk": ("paddle-python-sdk", paddle),
     "squareup": ("squareup", square),
     "adyen-platform": ("Adyen", adyen_platform),
     "adyen-payments": ("Adyen", adyen_payments),

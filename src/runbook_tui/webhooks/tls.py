@@ -132,12 +132,12 @@ def _issuer(connect: Connect, host: str) -> str:
         with secured(connect(), _careless(), host) as stream:
             leaf = x509.load_der_x509_certificate(stream.getpeercert(binary_form=True) or b"")
         issuer = one_line(leaf.issuer.rfc4514_string())
-    except (NetFault, OSError, ValueError):
+    except (NetFault, OSError, ValueError, x509.InvalidVersion):
         return ""
     either = f"{issuer} is no public authority, or its intermediate certificate is not sent along"
     try:
         access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return either
     if any(one.access_method == AuthorityInformationAccessOID.CA_ISSUERS for one in access):
         return f"most likely the intermediate certificate of {issuer} is not sent along"

@@ -63,6 +63,15 @@ def test_a_good_endpoint_ends_the_step(kit: Kit) -> None:
     assert not any(value in everything for value in (NEW, OLD, "sha256="))
 
 
+def test_a_success_without_effect_is_not_told_as_a_refusal(kit: Kit) -> None:
+    """An endpoint that acknowledges what it drops ends the step, which says so."""
+    with serving("github", "acknowledges_bad") as receiver:
+        where = at(receiver, observe_url=f"{receiver.observer_url}/acted?marker={{marker}}")
+        result, reason = bench_outcome(try_endpoint(kit, where, lambda _: None, lambda: False))
+    assert (result, "refused" in reason) == ("done", False)
+    assert reason.startswith("the new secret is accepted; N1, N3 got a success too, and had no effect")
+
+
 @pytest.mark.parametrize(
     ("faults", "outcome", "said"),
     [

@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_progress_is_one_line_of_a_terminal(repo: Path, tmp_path: Path, fleet: b
     """Promise: on a terminal progress is one line that is drawn anew, and gone at the end; a name in it cannot act."""
     if fleet:
         pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-    odd = repo.rename(tmp_path / "re\x1b[2Jpo")
+    odd = repo.rename(Path(tempfile.mkdtemp(prefix="rb")) / "re\x1b[2Jpo")
     (tmp_path / "list").write_text(f"{tmp_path / 'gone'}\n")
     what = ["--fleet", str(tmp_path / "list"), "--workers", "1"] if fleet else [str(odd)]
     terminal, end = pty.openpty()

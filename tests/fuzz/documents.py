@@ -16,7 +16,7 @@ from runbook_tui.playbook.lint import lint
 from runbook_tui.playbook.loader import load_playbook
 from runbook_tui.playbook.schema import SCHEMA as PLAYBOOK
 from runbook_tui.providers.loader import load_manifest
-from runbook_tui.webhooks import registry
+from runbook_tui.webhooks.reader import read_scheme
 
 _ROOT = Path(__file__).parents[2]
 SMALL = b"""\
@@ -63,7 +63,7 @@ READERS: dict[bytes, Callable[[Document], Any]] = {
     b"p": _playbook,
     b"m": load_manifest,
     b"i": inventory.parse,
-    b"s": lambda document: registry._Reader(document, "fuzz").scheme(),
+    b"s": lambda document: read_scheme(document, "fuzz"),
     b"d": _scenario,
 }
 

@@ -154,6 +154,8 @@ def test_nobody_listening_and_no_such_name() -> None:
         ("https://example.com/h", "github", SECRETS, ["--body", "body.txt"], "not JSON"),
         ("https://example.com/h", "github", SECRETS, ["--observe-log", "nowhere"], "nowhere"),
         ("https://example.com/h", "paypal", SECRETS, ["--fact", "a=b"], "webhook_id"),
+        ("https://example.com/h", "meta", SECRETS, ["--fact", "verify_token=x"], "is a secret"),
+        ("https://example.com/h", "meta", json.dumps({"new": NEW, "facts": [1]}), [], "--secrets-stdin"),
         ("https://example.com/h", "nobody", SECRETS, [], "unknown webhook scheme"),
         ("https://example.com/h", "github", SECRETS, ["--new", "x"], "cannot be combined"),
     ],

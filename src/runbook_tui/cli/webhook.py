@@ -145,6 +145,9 @@ def facts_of(scheme: Scheme, given: tuple[str, ...]) -> dict[str, str]:
     if unknown or not all(found.values()):
         known = ", ".join(scheme.facts) or "none"
         raise click.UsageError(f"--fact is NAME=VALUE; {scheme.id} knows: {known}")
+    for name in found:
+        if name.endswith(("token", "secret")):  # every process of this machine can read an argument
+            raise click.UsageError(f'{name} is a secret: `bench --secrets-stdin` takes it as {{"facts": {{...}}}}')
     return found
 
 

@@ -97,7 +97,11 @@ def command(
     scheme, given = _scheme_and_facts(scheme_id, facts)
     if event or body_file:
         scheme = own_event(scheme, event, _read(Path(body_file)) if body_file else None)
-    secrets = _stdin_secrets() if secrets_stdin else _vault_secrets(scheme, new_name, old_name)
+    if secrets_stdin:
+        secrets, more = _stdin_secrets()
+        given |= {name: value for name, value in more.items() if name in scheme.facts}
+    else:
+        secrets = _vault_secrets(scheme, new_name, old_name)
     orders = Orders(
         scheme,
         url,
@@ -183,19 +187,23 @@ def _scheme_and_facts(scheme_id: str, facts: tuple[str, ...]) -> tuple[Scheme, d
     return scheme, facts_of(scheme, facts)
 
 
-def _stdin_secrets() -> dict[str, Secret]:
-    """Every value leaves the text at once for a Secret; a mistake's message repeats nothing of it."""
+def _stdin_secrets() -> tuple[dict[str, Secret], dict[str, str]]:
+    """Secrets, and facts that are secret. A mistake's message repeats nothing of what was given."""
     from runbook_tui.secrets.secret import Secret
 
     try:
         data = json.loads(sys.stdin.buffer.read(_MOST))
     except (ValueError, RecursionError):
         data = None
+    facts = data.pop("facts", {}) if isinstance(data, dict) else {}
     known = {"new", "old", "other"}
-    texts = isinstance(data, dict) and set(data) <= known and all(isinstance(one, str) and one for one in data.values())
-    if not texts:
+    if not (_texts(data) and _texts(facts) and set(data) <= known):
         raise RunbookError("standard input is not what --secrets-stdin takes", 'give {"new": "...", "old": "..."}')
-    return {name: Secret(value) for name, value in data.items()}
+    return {name: Secret(value) for name, value in data.items()}, facts
+
+
+def _texts(data: Any) -> bool:
+    return isinstance(data, dict) and all(isinstance(one, str) and one for one in data.values())
 
 
 def _vault_secrets(scheme: Scheme, new: str | None, old: str | None) -> dict[str, Secret]:

@@ -97,11 +97,8 @@ def command(
     scheme, given = _scheme_and_facts(scheme_id, facts)
     if event or body_file:
         scheme = own_event(scheme, event, _read(Path(body_file)) if body_file else None)
-    if secrets_stdin:
-        secrets, more = _stdin_secrets()
-        given |= {name: value for name, value in more.items() if name in scheme.facts}
-    else:
-        secrets = _vault_secrets(scheme, new_name, old_name)
+    secrets, more = _stdin_secrets() if secrets_stdin else (_vault_secrets(scheme, new_name, old_name), {})
+    given |= {name: value for name, value in more.items() if name in scheme.facts}
     orders = Orders(
         scheme,
         url,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 
 def smallest(literals: Collection[bytes]) -> set[bytes]:
@@ -10,8 +11,8 @@ def smallest(literals: Collection[bytes]) -> set[bytes]:
     return {one for one in literals if not any(other in one for other in literals if other != one)}
 
 
-def standing(sets: Sequence[Collection[bytes]]) -> Callable[[bytes], list[int]] | None:
-    """A function that gives the places of the sets of which a literal stands in some bytes, in order.
+def compiled(literals: Sequence[bytes]) -> Any:
+    """A hyperscan database that tells each of the literals once in some bytes, by its number here.
 
     None where hyperscan is not there, or where there are too many for it.
     """
@@ -19,15 +20,8 @@ def standing(sets: Sequence[Collection[bytes]]) -> Callable[[bytes], list[int]] 
         import hyperscan
     except ImportError:
         return None
-    owners: dict[bytes, list[int]] = {}
-    for place, literals in enumerate(sets):
-        for literal in literals:
-            owners.setdefault(literal, []).append(place)
-    if not owners:
-        return lambda data: []
-    by_number = list(owners.values())
     # As hexadecimal escapes: its own literal mode stops at a NUL.
-    expressions = [("\\x" + literal.hex(" ").replace(" ", "\\x")).encode() for literal in owners]
+    expressions = [("\\x" + literal.hex(" ").replace(" ", "\\x")).encode() for literal in literals]
     database = hyperscan.Database()
     try:
         database.compile(
@@ -38,6 +32,24 @@ def standing(sets: Sequence[Collection[bytes]]) -> Callable[[bytes], list[int]] 
         )
         database.scratch = hyperscan.Scratch(database)
     except hyperscan.HyperscanError:
+        return None
+    return database
+
+
+def standing(sets: Sequence[Collection[bytes]]) -> Callable[[bytes], list[int]] | None:
+    """A function that gives the places of the sets of which a literal stands in some bytes, in order.
+
+    None where hyperscan is not there, or where there are too many for it.
+    """
+    owners: dict[bytes, list[int]] = {}
+    for place, literals in enumerate(sets):
+        for literal in literals:
+            owners.setdefault(literal, []).append(place)
+    if not owners:
+        return lambda data: []
+    by_number = list(owners.values())
+    database = compiled(list(owners))
+    if database is None:
         return None
     struck: list[int] = []
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from runbook_tui.exposure.forms import Forms, Match
+from runbook_tui.exposure.literals import compiled
 
 
 class Matcher(Protocol):
@@ -44,22 +45,8 @@ class FormMatcher:
 
 def literal_scanner(literals: Iterable[bytes]) -> Callable[[bytes], bool] | None:
     """A function that says whether any of the literals stands in some bytes; None where hyperscan is not there."""
-    try:
-        import hyperscan
-    except ImportError:
-        return None
-    # As hexadecimal escapes: its own literal mode stops at a NUL.
-    expressions = [b"".join(b"\\x%02x" % byte for byte in literal) for literal in sorted(literals)]
-    database = hyperscan.Database()
-    try:
-        database.compile(
-            expressions=expressions,
-            ids=list(range(len(expressions))),
-            elements=len(expressions),
-            flags=[hyperscan.HS_FLAG_SINGLEMATCH] * len(expressions),
-        )
-        database.scratch = hyperscan.Scratch(database)
-    except hyperscan.HyperscanError:  # too many for it
+    database = compiled(sorted(literals))
+    if database is None:
         return None
     struck: list[int] = []
 
